@@ -1,0 +1,188 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""pytest's side of the harness: which machine a test gets, and what counts.
+
+A scenario file has TOPOLOGY at its top and its tests take `vm`. The tests of
+a file share one boot. When QEMU itself dies of a signal, that says nothing
+about the test: it runs once more on a new machine, and the summary says so.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import sys
+from pathlib import Path
+from typing import Any, Iterator
+
+import pytest
+from _pytest.runner import runtestprotocol
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+
+from vmtest import VM, Topology, cache, kernel, tree  # noqa: E402
+
+_retried: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup('virtual machines')
+    group.addoption('--kernel', default=kernel.DEFAULT,
+                    help='6.12, 6.1, several with commas, or all')
+    group.addoption('--destdir', default=None, help="a tree made by 'make "
+                    "install DESTDIR='; by default it is made here")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line('markers', 'kernels(*names): the kernels that '
+                            'this scenario is for, as "6.12"')
+    config.addinivalue_line('markers', 'fresh_vm: this test wants a machine '
+                            'of its own, booted for it')
+    wanted = config.getoption('--kernel')
+    config.kernels = list(kernel.KNOWN) if wanted == 'all' \
+        else wanted.split(',')
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if 'kernel_release' in metafunc.fixturenames:
+        names = metafunc.config.kernels
+        for mark in metafunc.definition.iter_markers('kernels'):
+            names = [name for name in names if name in mark.args]
+        metafunc.parametrize('kernel_release', names, scope='module')
+
+
+class Machines:
+    """The machines that are up; at most one for a file and kernel."""
+
+    def __init__(self, config: pytest.Config) -> None:
+        destdir = config.getoption('--destdir')
+        self.tree = Path(destdir).resolve() if destdir else tree.build()
+        self.logs = cache.root() / 'logs'
+        self.running: dict[tuple[str, str], VM] = {}
+        self.used: set[Path] = set()
+
+    def boot(self, topology: Topology, release: str, name: str) -> VM:
+        folder = self.logs / release / name
+        again = 1
+        while folder in self.used:
+            again += 1
+            folder = self.logs / release / f'{name}.{again}'
+        self.used.add(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+        return VM(topology, release, self.tree, folder)
+
+    def shared(self, topology: Topology, release: str, name: str) -> VM:
+        vm = self.running.get((name, release))
+        if vm and not vm.machine.alive():
+            self.drop(vm)
+            vm = None
+        if not vm:
+            vm = self.boot(topology, release, name)
+            self.running[name, release] = vm
+        return vm
+
+    def drop(self, vm: VM) -> list[str]:
+        """Ends a machine; returns what was wrong with it."""
+        for key in [key for key, value in self.running.items()
+                    if value is vm]:
+            del self.running[key]
+        return vm.close()
+
+
+@pytest.fixture(scope='session')
+def machines(pytestconfig: pytest.Config) -> Iterator[Machines]:
+    found = Machines(pytestconfig)
+    yield found
+    for vm in list(found.running.values()):
+        found.drop(vm)
+
+
+def _complain(vm: VM, wrong: list[str]) -> None:
+    if wrong:
+        pytest.fail(f'the guest is not well (logs: {vm.logs}):\n' +
+                    '\n'.join(wrong), pytrace=False)
+
+
+@pytest.fixture(scope='module')
+def _file_end(request: pytest.FixtureRequest, machines: Machines,
+              kernel_release: str) -> Iterator[None]:
+    """Puts a file's machine away when its last test is through."""
+    yield
+    vm = machines.running.get((request.module.__name__, kernel_release))
+    if vm:
+        _complain(vm, machines.drop(vm))
+
+
+@pytest.fixture
+def vm(request: pytest.FixtureRequest, machines: Machines,
+       kernel_release: str, _file_end: None) -> Iterator[VM]:
+    """The machine of this file's TOPOLOGY."""
+    topology = getattr(request.module, 'TOPOLOGY', Topology())
+    name = request.module.__name__
+    fresh = request.node.get_closest_marker('fresh_vm') is not None
+    if fresh:
+        machine = machines.boot(topology, kernel_release,
+                                f'{name}.{request.node.originalname}')
+    else:
+        machine = machines.shared(topology, kernel_release, name)
+    yield machine
+    wrong = machine.new_complaints()
+    if fresh:
+        wrong += [line for line in machines.drop(machine)
+                  if line not in wrong]
+    elif not machine.machine.alive():
+        machine.machine.check()
+        wrong.append('the guest has ended:\n' +
+                     machine.machine.console_tail())
+    _complain(machine, wrong)
+
+
+@pytest.fixture
+def boot(request: pytest.FixtureRequest, machines: Machines,
+         kernel_release: str) -> Iterator[Any]:
+    """boot(topology) gives one more machine, for this test alone."""
+    made: list[VM] = []
+
+    def make(topology: Topology) -> VM:
+        made.append(machines.boot(
+            topology, kernel_release, f'{request.module.__name__}.'
+            f'{request.node.originalname}'))
+        return made[-1]
+
+    yield make
+    wrong: list[str] = []
+    for machine in made:
+        wrong += machine.new_complaints()
+        wrong += [line for line in machines.drop(machine)
+                  if line not in wrong]
+    if made:
+        _complain(made[-1], wrong)
+
+
+def _crashed(reports: list[pytest.TestReport]) -> bool:
+    """Whether a failure among these is QEMU's and not the test's."""
+    return any(report.failed
+               and re.search(r'\bQemuCrashed\b', str(report.longrepr))
+               for report in reports)
+
+
+def pytest_runtest_protocol(item: pytest.Item, nextitem: Any) -> bool | None:
+    if 'kernel_release' not in getattr(item, 'fixturenames', ()):
+        return None
+    hook = item.ihook
+    hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
+    reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    if _crashed(reports):
+        _retried.append(item.nodeid)
+        # As if it had never run: new fixtures, and with them a new machine.
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    for report in reports:
+        hook.pytest_runtest_logreport(report=report)
+    hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+    return True
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    for name in _retried:
+        terminalreporter.write_line(
+            f'RETRIED {name}: QEMU was ended by a signal', yellow=True)

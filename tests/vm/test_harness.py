@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The harness itself: if one of these fails, no other scenario counts."""
+
+import os
+import signal
+import time
+
+import pytest
+
+from vmtest import (CommandFailed, Topology, e1000e, nvme, pair, pci_bridge,
+                    e1000)
+from vmtest.kernellog import complaints
+
+TOPOLOGY = Topology(
+    ports=['rp1', 'rp2', 'rp3'],
+    cold=[nvme('n0', 'rp1'), pci_bridge('br', 'pcie.0', slot=3),
+          e1000('old1', 'br', slot=1), e1000('old2', 'br', slot=2)],
+    policy={'50-nothing.conf': ''},
+    files={'/etc/scenario/note': b'laid down before boot\n'},
+    expect_kernel=[r'vm-harness'])
+
+
+def test_boots_the_kernel_asked_for(vm, kernel_release):
+    assert vm.out('uname -r').startswith(f'{kernel_release}.')
+    assert vm.out('systemctl is-system-running') == 'running'
+
+
+def test_status_and_both_outputs_are_exact(vm):
+    result = vm.run("printf 'a\\377\\0b\\n'; printf 'x\\n\\n' >&2; exit 42",
+                    check=False)
+    assert (result.status, result.raw) == (42, b'a\xff\0b\n')
+    assert result.stderr == 'x\n\n'
+    assert vm.run('cat', input='in\n').stdout == 'in\n'
+    with pytest.raises(CommandFailed, match='exit status 3'):
+        vm.run('exit 3')
+
+
+def test_much_output_comes_back_whole(vm):
+    # Hex of noise: shrinks to half, as a journal would shrink more.
+    result = vm.run('head -c 1000000 /dev/urandom > /tmp/noise; '
+                    'od -An -v -tx1 /tmp/noise | tr -d " \\n"; '
+                    'sha256sum < /tmp/noise >&2')
+    import hashlib
+    data = bytes.fromhex(result.stdout)
+    assert len(data) == 1000000
+    assert hashlib.sha256(data).hexdigest() in result.stderr
+
+
+def test_files_go_both_ways(vm):
+    data = bytes(range(256)) * 200
+    vm.write('/tmp/new/folder/file', data, 0o640)
+    assert vm.read_bytes('/tmp/new/folder/file') == data
+    assert vm.out('stat -c %a /tmp/new/folder/file') == '640'
+    assert vm.read('/etc/scenario/note') == 'laid down before boot'
+    assert vm.exists('/etc/iommu-policyd/policy.d/50-nothing.conf')
+    with pytest.raises(FileNotFoundError):
+        vm.read('/tmp/none')
+
+
+def test_commands_run_side_by_side(vm):
+    job = vm.start('echo begun; exec sleep 1000')
+    vm.wait(lambda: job.peek().stdout == 'begun\n', what='the first line')
+    assert vm.out('echo meanwhile') == 'meanwhile'
+    assert job.poll() is None
+    assert job.stop().status == -signal.SIGTERM
+    assert vm.start('echo done; exit 5').wait(check=False).status == 5
+
+
+def test_a_command_that_hangs_is_killed(vm):
+    with pytest.raises(TimeoutError, match='partial'):
+        vm.run('echo partial; sleep 1000', timeout=2)
+    # A child that stays behind with the output open delays nobody.
+    started = time.monotonic()
+    vm.run('sleep 1000 & true')
+    assert time.monotonic() - started < 30
+    vm.run('pkill -x sleep')
+
+
+def test_groups_and_addresses(vm):
+    groups = vm.groups()
+    assert vm.group_of('n0') in groups
+    assert groups[vm.group_of('n0')] == [vm.address('n0')]
+    assert vm.type_of('n0') == 'DMA'
+    assert vm.driver_of('rp1') == 'pcieport'
+    # A conventional bus cannot tell its devices apart.
+    assert vm.group_of('old1') == vm.group_of('old2')
+    assert {vm.address('old1'), vm.address('old2')} \
+        <= set(groups[vm.group_of('old1')])
+
+
+def test_plug_and_unplug(vm):
+    vm.plug(e1000e('hot', 'rp2'))
+    vm.wait(lambda: vm.driver_of('hot') == 'e1000e', what='the driver')
+    address = vm.address('hot')
+    assert vm.group_of('hot') is not None
+    vm.unplug('hot')
+    vm.wait(lambda: not vm.present(address), what='the device to go')
+
+
+def test_a_disk_keeps_its_data(vm):
+    disk = nvme('disk', 'rp3', size_mb=16)
+    vm.plug(disk)
+    device = '/dev/disk/by-id/nvme-QEMU_NVMe_Ctrl_disk'
+    vm.wait(f'test -b {device}')
+    vm.run(f'echo kept | dd of={device} conv=fsync,sync bs=4096 2>&1')
+    vm.unplug('disk')
+    vm.wait(lambda: not vm.exists(device), what='the disk to go')
+    vm.plug(disk)
+    vm.wait(f'test -b {device}')
+    assert vm.out(f'head -c 4 {device}') == 'kept'
+    vm.unplug('disk')
+
+
+def test_two_functions_in_one_group(vm):
+    vm.plug(*pair('f0', 'f1', 'rp2'))
+    vm.wait(lambda: vm.driver_of('f0') and vm.driver_of('f1'),
+            what='both drivers')
+    assert vm.group_of('f0') == vm.group_of('f1')
+    vm.unplug('f0', 'f1')
+
+
+def test_wait_tells_the_last_state(vm):
+    with pytest.raises(AssertionError, match='(?s)the moon.*so far'):
+        vm.wait('echo so far; false', timeout=1, what='the moon')
+
+
+def test_the_journal_comes_back(vm):
+    vm.run('logger -t scenario "one line"')
+    entry, = vm.wait(lambda: vm.journal('SYSLOG_IDENTIFIER=scenario'))
+    assert entry['MESSAGE'] == 'one line'
+
+
+def test_the_bus_answers(vm):
+    state = vm.busctl_get('/org/freedesktop/systemd1',
+                          'org.freedesktop.systemd1.Manager', 'SystemState',
+                          service='org.freedesktop.systemd1')
+    assert state == 'running'
+
+
+def test_kernel_complaints_are_seen(vm):
+    text = 'BUG: made up by vm-harness'
+    vm.run(f'echo "<3>{text}" > /dev/kmsg')
+    vm.wait(lambda: text in vm.machine.console_text(), what='the console')
+    assert complaints(vm.machine.console_text()) != []
+    assert vm.new_complaints() == []        # TOPOLOGY expects it
+    for line in ('Oops: 0002 [#1] PREEMPT SMP',
+                 'WARNING: CPU: 1 PID: 7 at drivers/iommu/iommu.c:1',
+                 'INFO: task modprobe:7 blocked for more than 120 seconds.',
+                 'DMAR: [DMA Read NO_PASID] Request device [01:00.0] fault'):
+        assert complaints(line) == [line]
+        assert complaints(line, ['vm-harness']) == [line]
+    assert complaints('usb 1-1: debug: all is well') == []
+
+
+def test_a_crash_of_qemu_is_retried_once(vm, request):
+    """QEMU ends by a signal: another machine, and this test once more."""
+    if not getattr(request.config, 'qemu_was_killed', False):
+        request.config.qemu_was_killed = True
+        os.kill(vm.machine.process.pid, signal.SIGKILL)
+        vm.run('true')
+    assert vm.out('echo alive') == 'alive'

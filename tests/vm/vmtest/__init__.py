@@ -1,0 +1,12 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The harness that runs scenarios on real kernels; see ../README.md."""
+
+from .channel import GuestGone
+from .machine import QemuCrashed
+from .topology import (Device, Topology, e1000, e1000e, nic, nvme, pair,
+                       pci_bridge, virtio_blk)
+from .vm import VM, CommandFailed, Job, Result
+
+__all__ = ['VM', 'CommandFailed', 'Device', 'GuestGone', 'Job', 'QemuCrashed',
+           'Result', 'Topology', 'e1000', 'e1000e', 'nic', 'nvme', 'pair',
+           'pci_bridge', 'virtio_blk']

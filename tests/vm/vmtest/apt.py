@@ -1,0 +1,111 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Debian's packages, from whichever mirror this machine's apt is set up for."""
+
+from __future__ import annotations
+
+import os
+import re
+from functools import lru_cache
+from pathlib import Path
+
+from .cache import command
+
+# The metapackages that Debian's releases name their kernels by.
+_KERNELS = ('linux-image-amd64', 'linux-image-6.12-amd64',
+            'linux-image-6.1-amd64')
+
+
+def host_codename() -> str:
+    for line in Path('/etc/os-release').read_text().splitlines():
+        if line.startswith('VERSION_CODENAME='):
+            return line.split('=', 1)[1].strip('"')
+    raise RuntimeError('/etc/os-release has no VERSION_CODENAME')
+
+
+def suite() -> str:
+    """The guest's release: the host's, unless IOMMU_VM_SUITE says another."""
+    return os.environ.get('IOMMU_VM_SUITE') or host_codename()
+
+
+@lru_cache(maxsize=None)
+def update() -> None:
+    command('apt-get', '-q', '-o', 'Acquire::Retries=3', 'update')
+
+
+def _targets() -> list[tuple[str, str, str]]:
+    text = command('apt-get', 'indextargets', '--format',
+                   '$(CREATED_BY)|$(ORIGIN)|$(REPO_URI)|$(RELEASE)|'
+                   '$(COMPONENT)')
+    found = []
+    for line in text.splitlines():
+        made_by, origin, uri, release, component = line.split('|')
+        if made_by == 'Packages' and origin == 'Debian' \
+                and component == 'main':
+            found.append((uri, release, component))
+    return found
+
+
+def sources() -> str:
+    """A sources.list for suite(), from Debian's entries in apt's own."""
+    if not _targets():
+        update()
+    codename = host_codename()
+    lines = set()
+    for uri, release, component in _targets():
+        if release in (codename, f'{codename}-updates',
+                       f'{codename}-security'):
+            wanted = release.replace(codename, suite(), 1)
+            lines.add(f'deb {uri} {wanted} {component}\n')
+    if not lines:
+        raise RuntimeError("apt's sources name no Debian release "
+                           f'"{codename}": run apt-get update, or add one')
+    return ''.join(sorted(lines))
+
+
+def options() -> list[str]:
+    """The settings of apt that decide how a mirror is reached."""
+    found = []
+    for line in command('apt-config', 'dump').splitlines():
+        if re.match(r'Acquire::(https?::|Check-)', line) \
+                and not line.endswith(' "";'):
+            found.append(line.rstrip(';'))
+    return found
+
+
+def _dependency(meta: str, release: str) -> str | None:
+    try:
+        text = command('apt-cache', 'depends', meta)
+    except RuntimeError:
+        return None
+    match = re.search(r'Depends: (linux-image-' + re.escape(release) +
+                      r'\.\S+)', text)
+    return match.group(1) if match else None
+
+
+def kernel_package(release: str) -> str:
+    """The name of the real image package of kernel `release`, as "6.12"."""
+    for attempt in range(2):
+        for meta in _KERNELS:
+            package = _dependency(meta, release)
+            if package:
+                return package
+        if not attempt:
+            update()
+    raise RuntimeError(f'no Debian package of kernel {release} in the '
+                       'releases that apt is set up for')
+
+
+def unpack(package: str, folder: Path) -> None:
+    """Downloads a package and unpacks it, installing nothing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    download = ['apt-get', '-q', '-o', 'Acquire::Retries=3',
+                '-o', 'APT::Sandbox::User=root', 'download', package]
+    try:
+        command(*download, cwd=folder)
+    except RuntimeError:
+        # Lists older than the mirror name versions that are gone.
+        update()
+        command(*download, cwd=folder)
+    for deb in folder.glob('*.deb'):
+        command('dpkg-deb', '-x', deb, folder)
+        deb.unlink()

@@ -1,0 +1,170 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A Debian kernel, and those of its modules that scenarios have a use for.
+
+Modules come as an erofs image that lies under the guest's root as one more
+overlay layer. The ones that find that image are in the initrd besides.
+"""
+
+from __future__ import annotations
+
+import lzma
+import re
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from . import apt, cache, cpio
+
+DEFAULT = '6.12'
+KNOWN = ('6.12', '6.1')
+
+# What mounts the root, in this order; everything else is loaded by udev or by
+# the scenario. libcrc32c asks the crypto layer for crc32c and names no module.
+BOOT = ('crc32c_generic', 'ahci', 'sd_mod', 'erofs', 'overlay')
+
+MODULES = BOOT + (
+    # network cards and what is stacked on them
+    'e1000', 'e1000e', 'igb', 'igbvf', 'igc', 'vmxnet3', 'failover',
+    'net_failover', 'bonding', 'bridge', '8021q', 'macvlan', 'macvtap',
+    'ipvlan', 'veth', 'dummy', 'team', 'vrf', 'tun', 'af_packet',
+    # disks, and what holds them
+    'nvme', 'sr_mod', 'sg', 'usb-storage', 'uas', 'megaraid_sas', 'mptsas',
+    'mpt3sas', 'lsi', 'sym53c8xx', 'sdhci-pci', 'mmc_block', 'loop',
+    'dm-mod', 'dm-crypt', 'dm-snapshot', 'dm-mirror', 'dm-thin-pool',
+    'md-mod', 'raid0', 'raid1', 'raid456', 'linear', 'bcache',
+    'ext4', 'xfs', 'btrfs', 'vfat', 'nls_ascii', 'nls_cp437',
+    'nls_iso8859-1', 'squashfs', 'fuse', 'algif_skcipher', 'xts', 'essiv',
+    # virtio, the IOMMU of that name, and shared folders
+    'virtio_pci', 'virtio_blk', 'virtio_net', 'virtio_scsi',
+    'virtio_console', 'virtio-rng', 'virtio_balloon', 'virtio_input',
+    'virtio_iommu', 'virtio-gpu', '9p', '9pnet_virtio', 'virtiofs',
+    # handing devices to user space
+    'vfio', 'vfio_iommu_type1', 'vfio-pci', 'pci-stub', 'iommufd', 'uio',
+    'uio_pci_generic',
+    # other functions that QEMU can plug in
+    'xhci-pci', 'ehci-pci', 'uhci-hcd', 'ohci-pci', 'usbhid', 'hid-generic',
+    'bochs', 'cirrus', 'qxl', 'snd-hda-intel', 'snd-hda-codec-generic',
+    'snd-hda-intel', 'snd-intel8x0', '8250_pci', 'i2c-i801', 'lpc_ich',
+    'iTCO_wdt', 'i6300esb', 'edu', 'ipmi_si', 'tpm_tis', 'nvdimm', 'nd_pmem',
+    'nfit', 'pvpanic-pci', 'ntb', 'vmd', 'thunderbolt', 'switchtec', 'shpchp',
+    'autofs4', 'efivarfs', 'configfs', 'msr', 'netconsole', 'softdog',
+    'zram', 'crc32c_generic', 'crc32c-intel', 'libcrc32c',
+)
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """Where a kernel's files are on this machine."""
+
+    release: str        # as it was asked for: "6.12"
+    version: str        # as uname -r says it
+    vmlinuz: Path
+    modules: Path       # an erofs image with usr/lib/modules/VERSION
+    initrd: Path        # a cpio archive, to be followed by more of them
+
+
+def _name(path: Path) -> str:
+    return path.name.split('.ko')[0].replace('-', '_')
+
+
+def _read(path: Path) -> bytes:
+    data = path.read_bytes()
+    return lzma.decompress(data) if path.suffix == '.xz' else data
+
+
+def _needs(data: bytes) -> list[str]:
+    """What a module's own information says it wants loaded before it."""
+    names: list[str] = []
+    for match in re.finditer(rb'\0(?:depends|softdep)=([^\0]*)\0',
+                             data.replace(b'\0', b'\0\0')):
+        names += re.split(r'[,\s]+', match.group(1).decode('ascii', 'replace'))
+    return [name.replace('-', '_') for name in names
+            if name and not name.endswith(':')]
+
+
+class _Selection:
+    """The chosen modules with all they depend on, decompressed."""
+
+    def __init__(self, tree: Path) -> None:
+        self.tree = tree
+        self.files = {_name(path): path for path in tree.rglob('*.ko*')}
+        self.chosen: dict[str, bytes] = {}    # in an order fit for insmod
+
+    def add(self, wanted: str, seen: tuple[str, ...] = ()) -> None:
+        name = wanted.replace('-', '_')
+        # What is not there is built in, or not of this kernel: a scenario
+        # that needs it says so when modprobe fails in the guest.
+        if name in self.chosen or name in seen or name not in self.files:
+            return
+        data = _read(self.files[name])
+        for other in _needs(data):
+            self.add(other, (*seen, name))
+        self.chosen[name] = data
+
+    def relative(self, name: str) -> Path:
+        path = self.files[name].relative_to(self.tree)
+        return path.with_name(path.name.split('.ko')[0] + '.ko')
+
+
+def _initrd(boot: _Selection) -> bytes:
+    archive = cpio.Cpio()
+    for folder in ('proc', 'sys', 'dev', 'run', 'lower', 'modules', 'upper',
+                   'root', 'extra'):
+        archive.directory(folder)
+    # The kernel opens its console before /dev is mounted.
+    archive.device('dev/console', 0o020000, 5, 1)
+    archive.file('bin/busybox', Path('/bin/busybox').read_bytes(), 0o755)
+    archive.file('init', (cache.GUEST_FILES / 'init.sh').read_bytes(), 0o755)
+    order = []
+    for name, data in boot.chosen.items():
+        order.append(f'{name}.ko\n')
+        archive.file(f'boot-modules/{name}.ko', data)
+    archive.file('boot-modules/order', ''.join(order))
+    return archive.finish()
+
+
+def _build(release: str, work: Path) -> None:
+    package = work / 'package'
+    apt.unpack(apt.kernel_package(release), package)
+    tree, = (package / 'lib' / 'modules').iterdir()
+    version = tree.name
+    shutil.move(str(package / 'boot' / f'vmlinuz-{version}'), work / 'vmlinuz')
+
+    boot = _Selection(tree)
+    for name in BOOT:
+        boot.add(name)
+    (work / 'initrd').write_bytes(_initrd(boot))
+
+    chosen = _Selection(tree)
+    for name in MODULES:
+        chosen.add(name)
+    layer = work / 'layer'
+    target = layer / 'usr' / 'lib' / 'modules' / version
+    for name, data in chosen.chosen.items():
+        path = target / chosen.relative(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    for info in ('modules.order', 'modules.builtin',
+                 'modules.builtin.modinfo'):
+        shutil.copy(tree / info, target / info)
+    # depmod looks for lib/modules below its base folder.
+    (layer / 'lib').symlink_to('usr/lib')
+    cache.command('/sbin/depmod', '-b', layer, version)
+    (layer / 'lib').unlink()
+    cache.command('mkfs.erofs', '-zlz4', work / 'modules.erofs', layer)
+    (work / 'version').write_text(version)
+    shutil.rmtree(package)
+    shutil.rmtree(layer)
+
+
+def get(release: str = DEFAULT) -> Kernel:
+    """The kernel `release`, downloaded and prepared when it is not yet."""
+    here = Path(__file__)
+    folder = cache.cached(
+        f'kernel-{release}',
+        [release, apt.host_codename(), here, here.with_name('cpio.py'),
+         cache.GUEST_FILES / 'init.sh'],
+        lambda work: _build(release, work))
+    return Kernel(release, (folder / 'version').read_text(),
+                  folder / 'vmlinuz', folder / 'modules.erofs',
+                  folder / 'initrd')

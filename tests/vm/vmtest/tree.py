@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The daemon as the guest gets it: built from this source tree, and installed.
+
+The sources are copied first. An out-of-tree build refuses to work when
+somebody has configured the source tree itself, and must not write into it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+from . import cache
+
+CONFIGURE = ('--prefix=/usr', '--sysconfdir=/etc', '--localstatedir=/var',
+             '--libdir=/usr/lib', '--disable-dependency-tracking')
+
+
+def _sources() -> list[str]:
+    """Every file that belongs to the source, relative to the top."""
+    done = subprocess.run(
+        ['git', '-c', f'safe.directory={cache.TOP}', 'ls-files', '-z', '-co',
+         '--exclude-standard'], cwd=cache.TOP, capture_output=True)
+    if done.returncode == 0:
+        names = done.stdout.decode().split('\0')
+    else:   # an unpacked tarball
+        names = [str(path.relative_to(cache.TOP))
+                 for path in cache.TOP.rglob('*')
+                 if 'build' not in path.relative_to(cache.TOP).parts[:1]]
+    return sorted(name for name in set(names)
+                  if name and not name.startswith('tests/vm/')
+                  and os.path.isfile(cache.TOP / name))
+
+
+def _copy(target: Path) -> None:
+    """Brings the copy up to date; an untouched file keeps its time stamp."""
+    manifest = target / '.copied'
+    names = _sources()
+    before = manifest.read_text().splitlines() if manifest.exists() else []
+    for name in set(before) - set(names):
+        (target / name).unlink(missing_ok=True)
+    for name in names:
+        source, copy = cache.TOP / name, target / name
+        try:
+            info = source.stat()
+            if copy.exists() and copy.stat().st_size == info.st_size \
+                    and copy.stat().st_mtime_ns == info.st_mtime_ns:
+                continue
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source, copy)
+        except FileNotFoundError:
+            continue    # taken away while we were looking
+    manifest.write_text('\n'.join(names))
+
+
+def _unit_folder() -> str:
+    done = subprocess.run(
+        ['pkg-config', '--variable=systemdsystemunitdir', 'systemd'],
+        capture_output=True, text=True)
+    return done.stdout.strip() or '/lib/systemd/system'
+
+
+def build() -> Path | None:
+    """The folder that `make install DESTDIR=` filled; None without a daemon."""
+    if not (cache.TOP / 'configure.ac').exists():
+        cache.say('there is no configure.ac: the guest goes without a daemon')
+        return None
+    base = cache.root() / 'daemon'
+    source, objects, tree = base / 'source', base / 'objects', base / 'tree'
+    with cache.lock('daemon'):
+        for folder in (source, objects):
+            folder.mkdir(parents=True, exist_ok=True)
+        _copy(source)
+        if not (source / 'configure').exists():
+            cache.say('generating configure …')
+            cache.command('autoreconf', '-fi', cwd=source)
+        words = [*CONFIGURE, f'--with-systemdsystemunitdir={_unit_folder()}',
+                 *os.environ.get('IOMMU_VM_CONFIGURE', '').split()]
+        record = objects / '.configured'
+        if not (objects / 'Makefile').exists() or not record.exists() \
+                or record.read_text() != ' '.join(words):
+            cache.say('configuring the daemon …')
+            cache.command(source / 'configure', *words, cwd=objects)
+            record.write_text(' '.join(words))
+        cache.command('make', '-j2', cwd=objects)
+        # A run that is still reading the old tree must not lose it.
+        fresh = base / f'tree.{os.getpid()}'
+        shutil.rmtree(fresh, ignore_errors=True)
+        cache.command('make', 'install', f'DESTDIR={fresh}', cwd=objects)
+        shutil.rmtree(tree, ignore_errors=True)
+        fresh.rename(tree)
+    return tree
