@@ -15,7 +15,7 @@ from pathlib import Path
 from . import cache
 
 CONFIGURE = ('--prefix=/usr', '--sysconfdir=/etc', '--localstatedir=/var',
-             '--libdir=/usr/lib', '--disable-dependency-tracking')
+             '--libdir=/usr/lib')
 
 
 def _sources() -> list[str]:
@@ -73,9 +73,11 @@ def build() -> Path | None:
         for folder in (source, objects):
             folder.mkdir(parents=True, exist_ok=True)
         _copy(source)
-        if not (source / 'configure').exists():
+        generated = source / '.generated'
+        if not generated.exists():
             cache.say('generating configure …')
             cache.command('autoreconf', '-fi', cwd=source)
+            generated.touch()   # later on make itself does it
         words = [*CONFIGURE, f'--with-systemdsystemunitdir={_unit_folder()}',
                  *os.environ.get('IOMMU_VM_CONFIGURE', '').split()]
         record = objects / '.configured'
