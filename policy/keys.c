@@ -220,7 +220,7 @@ static size_t distance(const char *a, const char *b)
 static const struct key *nearest_key(const char *name)
 {
 	const struct key *nearest = NULL;
-	size_t least = strlen(name) / 3 + 1; /* what differs more is another word */
+	size_t least = strlen(name) / 4 + 1; /* what differs more is another word */
 
 	for (size_t i = 0; i < N_KEYS; i++) {
 		size_t d = distance(name, keys[i].name);
