@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DAEMON_BUS_H
+#define DAEMON_BUS_H
+
+#include "daemon/manager.h"
+
+/*
+ * The daemon on D-Bus: shows, and passes requests on. Works without a bus too:
+ * every call below does nothing then, and when the bus comes up, at boot or
+ * again, everything is there. The interfaces: docs/org.iommupolicy1.xml.
+ */
+#define BUS_NAME "org.iommupolicy1"
+#define BUS_ROOT "/org/iommupolicy1"
+
+enum bus_dirty {
+	BUS_DIRTY_TYPE = 1 << 0, /* Type, Owner */
+	BUS_DIRTY_STATE = 1 << 1, /* Target, State, Reason, Rules, LastError, ChangedUSec */
+	BUS_DIRTY_DEVICES = 1 << 2, /* Devices, ReservedRegions, RequiresDirect */
+};
+
+int bus_start(struct manager *m);
+void bus_stop(struct manager *m);
+
+/* Announced together, once the event loop has nothing more urgent. */
+void bus_group_changed(struct manager *m, struct group *group, unsigned dirty);
+void bus_devices_changed(struct manager *m, const struct group *group);
+void bus_manager_changed(struct manager *m, const char *property);
+
+/* New objects are announced at once, and what is known of old ones as changed. */
+void bus_device_seen(struct manager *m, struct device *device);
+/* To be called while the object is still there. */
+void bus_device_removed(struct manager *m, struct device *device);
+void bus_group_removed(struct manager *m, struct group *group);
+
+void bus_emit_decided(struct manager *m, const struct group *group, enum domain from);
+void bus_policy_reloaded(struct manager *m, bool ok);
+
+/* Answers the callers that wait for GROUP, if it is settled. */
+void bus_group_settled(struct manager *m, const struct group *group);
+
+/* Shared by the files of the bus. */
+extern const sd_bus_vtable bus_manager_vtable[], bus_group_vtable[], bus_device_vtable[], bus_log_vtable[];
+
+/* The object's path, malloc'd; NULL when out of memory. */
+char *bus_group_path(const struct group *group);
+char *bus_device_path(const char *address);
+
+/* 1, or -EPERM with the error set, for a member that changes something. Root only. */
+int bus_authorize(sd_bus_message *message, sd_bus_error *error);
+
+void bus_waiters_free(struct manager *m);
+/* A group goes: whoever waits for it gets an answer. */
+void bus_waiters_group_gone(struct manager *m, const struct group *group);
+
+const char *group_owner(const struct group *group);
+
+#endif

@@ -1,0 +1,448 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "daemon/bus.h"
+#include "daemon/engine.h"
+#include "daemon/group-store.h"
+#include "daemon/log.h"
+#include "daemon/way.h"
+#include "daemon/worker.h"
+
+/* The rule that a person should be shown first for a decision. */
+static const struct policy_rule *first_rule(const struct group *group)
+{
+	return group->decided && group->decision.n_rules ? group->decision.rules[group->decision.n_rules - 1] : NULL;
+}
+
+static struct log_fields make_fields(const struct group *group, char *const *addresses, const char *message_id)
+{
+	return (struct log_fields){
+		.message_id = message_id,
+		.group = group->id,
+		.devices = addresses,
+		.from = group->type,
+		.to = group->decided ? group->decision.target : DOMAIN_NONE,
+		.state = state_to_string(group->state),
+		.reason = group->reason,
+		.rule = first_rule(group),
+	};
+}
+
+static void log_state(const struct group *group, bool was_managed)
+{
+	static const struct {
+		const char *message_id;
+		int priority;
+	} kinds[] = {
+		[STATE_UNMANAGED] = { MESSAGE_UNMANAGED, LOG_INFO },
+		[STATE_COMPLIANT] = { NULL, LOG_DEBUG }, /* what brought it about has its own entry */
+		[STATE_PENDING] = { MESSAGE_PENDING, LOG_NOTICE },
+		[STATE_APPLYING] = { NULL, LOG_DEBUG },
+		[STATE_REFUSED] = { MESSAGE_REFUSED, LOG_WARNING },
+		[STATE_FAILED] = { MESSAGE_FAILED, LOG_ERR },
+		[STATE_USER_OWNED] = { MESSAGE_USER_OWNED, LOG_NOTICE },
+	};
+	_cleanup_free_ char **addresses = group_addresses(group);
+	struct log_fields fields = make_fields(group, addresses, kinds[group->state].message_id);
+	int priority = kinds[group->state].priority;
+
+	/* At start most groups have no rule, and that is no news. */
+	if (group->state == STATE_UNMANAGED && !was_managed)
+		priority = LOG_DEBUG;
+	log_struct(priority, &fields, "Group %u (%s%s) is %s: %s", group->id,
+		   group->n_devices ? group->devices[0]->address : "empty", group->n_devices > 1 ? ", …" : "",
+		   fields.state, strempty(group->reason));
+}
+
+static void set_state(struct manager *m, struct group *group, enum state state, enum problem problem,
+		      const char *reason)
+{
+	bool was_managed = group->state != STATE_UNMANAGED;
+	bool same = group->state == state && group->reason && strcmp(group->reason, reason) == 0;
+	enum state before = group->state;
+
+	if (replace_str(&group->reason, reason) < 0)
+		log_oom();
+	group->state = state;
+	group->problem = problem;
+	replace_str(&group->error, problem == PROBLEM_NONE ? NULL : reason);
+	if (same)
+		return;
+	if (before != state)
+		group->changed_usec = now_usec(CLOCK_REALTIME);
+	bus_group_changed(m, group, BUS_DIRTY_STATE);
+	log_state(group, was_managed);
+	if (state != STATE_APPLYING)
+		bus_emit_decided(m, group, group->type);
+	manager_update_status(m);
+}
+
+/* What tells a changed decision from the same one read again; line numbers may move without changing it. */
+static char *make_key(const struct decision *decision)
+{
+	char *key = strf("%d %d %s %s %d", decision->verdict, decision->refusal, domain_to_string(decision->target),
+			 rebind_to_string(decision->rebind), decision->force);
+
+	for (size_t i = 0; key && i < decision->n_rules; i++) {
+		char *longer = strf("%s %s[%s]", key, decision->rules[i]->path, decision->rules[i]->name);
+
+		free(key);
+		key = longer;
+	}
+	for (size_t i = 0; key && i < decision->n_devices; i++) {
+		char *longer = strf("%s %s", key, decision->devices[i].driver ? decision->devices[i].driver : "-");
+
+		free(key);
+		key = longer;
+	}
+	return key;
+}
+
+static int decide(struct manager *m, struct group *group, bool policy_read, bool *ret_changed)
+{
+	_cleanup_(group_facts_clear) struct group_facts facts = {};
+	_cleanup_free_ char *key = NULL;
+	int r;
+
+	r = group_facts_make(group, &facts);
+	if (r < 0)
+		return r;
+	decision_clear(&group->decision);
+	group->decided = false;
+	r = policy_decide(m->policy, &facts, NULL, &group->decision);
+	if (r < 0)
+		return r;
+	group->decided = true;
+	key = make_key(&group->decision);
+	if (!key)
+		return -ENOMEM;
+	if (group->has_override && policy_read && strcmp(strempty(group->override_key), key) != 0) {
+		log_info("Group %u: the policy has changed and takes the place of SetGroupType %s", group->id,
+			 domain_to_string(group->override.domain));
+		group->has_override = false;
+		group_store_save(group);
+	}
+	*ret_changed = !group->decision_key || strcmp(group->decision_key, key) != 0;
+	free(group->decision_key);
+	group->decision_key = TAKE_PTR(key);
+	if (group->has_override) {
+		decision_clear(&group->decision);
+		group->decided = false;
+		r = policy_decide(m->policy, &facts, &group->override, &group->decision);
+		group->decided = r >= 0;
+	}
+	return r;
+}
+
+/* From now on its devices are no news: rebind = hotplug allows nothing more. */
+static void decided_first_time(struct group *group)
+{
+	for (size_t i = 0; i < group->n_devices; i++)
+		group->devices[i]->fresh = false;
+}
+
+static void set_unmanaged(struct manager *m, struct group *group)
+{
+	_cleanup_free_ char *reason = NULL;
+
+	if (m->policy_lacking)
+		reason = strdup("no policy is in force: the policy files have errors and none was kept");
+	else if (group->applied_by && group->type == group->applied && group->type != group->boot_type)
+		reason = strf("no rule now; %s was set by %s, and restore brings %s back",
+			      domain_to_string(group->type), group->applied_by, domain_to_string(group->boot_type));
+	set_state(m, group, STATE_UNMANAGED, PROBLEM_NONE,
+		  reason			      ? reason :
+		  group->decided && group->decision.reason ? group->decision.reason :
+							"no rule matches");
+	decided_first_time(group);
+}
+
+static void set_compliant(struct manager *m, struct group *group, const char *lacking)
+{
+	if (group->applied != group->decision.target) {
+		group->applied = group->decision.target;
+		group_store_save(group);
+	}
+	if (lacking)
+		set_state(m, group, STATE_PENDING, PROBLEM_NONE, lacking);
+	else
+		set_state(m, group, STATE_COMPLIANT, PROBLEM_NONE, group->decision.reason);
+	decided_first_time(group);
+}
+
+static void set_refused_by_policy(struct manager *m, struct group *group)
+{
+	enum problem problem = group->decision.refusal == REFUSAL_UNTRUSTED	  ? PROBLEM_UNTRUSTED :
+			       group->decision.refusal == REFUSAL_REQUIRES_DIRECT ? PROBLEM_REQUIRES_DIRECT :
+										    PROBLEM_KERNEL_REFUSED;
+
+	set_state(m, group, STATE_REFUSED, problem, group->decision.reason);
+	decided_first_time(group);
+}
+
+/*
+ * Whether to begin a change now. What failed or was refused is not tried again
+ * for the same decision until something has happened that may help.
+ */
+static bool should_act(const struct group *group, unsigned triggers, bool changed, bool drifted)
+{
+	if (triggers & (TRIGGER_PLUGGED | TRIGGER_REQUEST))
+		return true;
+	if (drifted)
+		return triggers & TRIGGER_POLICY;
+	if (changed || (triggers & TRIGGER_UNBOUND))
+		return true;
+	return group->state == STATE_PENDING && (triggers & (TRIGGER_DRIVERS | TRIGGER_BOUND | TRIGGER_LEFT));
+}
+
+static void start(struct manager *m, struct group *group, enum way way, const struct way_options *options,
+		  unsigned triggers)
+{
+	_cleanup_free_ char **addresses = group_addresses(group);
+	bool force = group->decision.force || (triggers & TRIGGER_FORCE);
+	struct transaction *t = way_prepare(group, way, options, force);
+	struct log_fields fields;
+	int r;
+
+	r = t ? worker_start(m, group, t, false) : -ENOMEM;
+	if (r < 0) {
+		_cleanup_free_ char *reason = strf("cannot start a worker process: %s", strerror(-r));
+
+		set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
+		return;
+	}
+	set_state(m, group, STATE_APPLYING, PROBLEM_NONE, group->decision.reason);
+	fields = make_fields(group, addresses, MESSAGE_DECIDED);
+	log_struct(force ? LOG_WARNING : LOG_INFO, &fields, "Group %u (%s%s): %s to %s%s, way: %s; %s", group->id,
+		   group->devices[0]->address, group->n_devices > 1 ? ", …" : "", domain_to_string(group->type),
+		   domain_to_string(group->decision.target), force ? " BY FORCE, in use or not" : "", way_to_string(way),
+		   group->decision.reason);
+}
+
+static void set_drifted(struct manager *m, struct group *group)
+{
+	_cleanup_free_ char *reason = strf("drifted: somebody else wrote %s where %s is decided; applied again at the next "
+					   "reload, Apply() or hotplug",
+					   domain_to_string(group->type), domain_to_string(group->decision.target));
+
+	set_state(m, group, STATE_PENDING, PROBLEM_NONE, strempty(reason));
+}
+
+static void pursue_target(struct manager *m, struct group *group, unsigned triggers, bool changed)
+{
+	struct way_options options = { .rebind = triggers & TRIGGER_REBIND };
+	_cleanup_free_ char *reason = NULL;
+	bool lacking, drifted;
+	enum way way = way_choose(group, &options, &lacking, &reason);
+
+	if (way == WAY_NOTHING) {
+		set_compliant(m, group, lacking ? reason : NULL);
+		return;
+	}
+	drifted = !changed && group->applied == group->decision.target && group->type != group->decision.target;
+	if (!should_act(group, triggers, changed, drifted)) {
+		if (drifted)
+			set_drifted(m, group);
+		else if (way == WAY_WAIT && group->state == STATE_PENDING && reason)
+			set_state(m, group, STATE_PENDING, PROBLEM_NONE, reason);
+		return;
+	}
+	if (way == WAY_WAIT) {
+		set_state(m, group, STATE_PENDING, PROBLEM_NONE, reason ? reason : "waits for a driver to let go");
+		decided_first_time(group);
+		return;
+	}
+	if (m->settings.mode == MODE_AUDIT) {
+		_cleanup_free_ char *audit = strf("audit mode: would change %s to %s, way: %s; %s",
+						  domain_to_string(group->type),
+						  domain_to_string(group->decision.target), way_to_string(way),
+						  group->decision.reason);
+
+		set_state(m, group, STATE_PENDING, PROBLEM_NONE, strempty(audit));
+		decided_first_time(group);
+		return;
+	}
+	if (!worker_available(m)) {
+		group->waiting |= triggers | TRIGGER_REQUEST;
+		return;
+	}
+	start(m, group, way, &options, triggers);
+}
+
+void engine_evaluate(struct manager *m, struct group *group, unsigned triggers)
+{
+	enum domain type = group->type;
+	bool changed = false;
+	int r;
+
+	if (group->worker) {
+		group->again |= triggers;
+		return;
+	}
+	triggers |= group->waiting;
+	group->waiting = 0;
+	r = group_refresh(group);
+	if (r == -ENODEV) /* the removal's own event is on its way */
+		return;
+	if (r < 0) {
+		log_warning("Group %u: cannot be read: %s", group->id, strerror(-r));
+		return;
+	}
+	if (group->type != type)
+		bus_group_changed(m, group, BUS_DIRTY_TYPE);
+	if (!group->boot_known) {
+		group_store_load(group);
+		group->boot_known = true;
+		group_store_save(group);
+	}
+	r = decide(m, group, false, &changed);
+	if (r < 0) {
+		log_oom();
+		return;
+	}
+	changed |= triggers & (TRIGGER_START | TRIGGER_CHANGED);
+	if (changed)
+		bus_group_changed(m, group, BUS_DIRTY_STATE);
+	switch (group->decision.verdict) {
+	case VERDICT_UNMANAGED:
+		set_unmanaged(m, group);
+		break;
+	case VERDICT_REFUSED:
+		set_refused_by_policy(m, group);
+		break;
+	case VERDICT_TARGET:
+		pursue_target(m, group, triggers, changed);
+		break;
+	}
+}
+
+static void note_applied(struct group *group)
+{
+	const struct policy_rule *rule = first_rule(group);
+
+	group->applied = group->decision.target;
+	free(group->applied_by);
+	group->applied_by = group->has_override ? strdup("SetGroupType") :
+			    rule		? strf("%s:%u", rule->path, rule->line) :
+						  NULL;
+	group_store_save(group);
+}
+
+static enum state state_of(const struct outcome *outcome)
+{
+	static const enum state states[] = {
+		[RESULT_DONE] = STATE_COMPLIANT,
+		[RESULT_PENDING] = STATE_PENDING,
+		[RESULT_REFUSED] = STATE_REFUSED,
+		[RESULT_FAILED] = STATE_FAILED,
+	};
+
+	return outcome->problem == PROBLEM_USER_OWNED ? STATE_USER_OWNED : states[outcome->result];
+}
+
+static void log_applied(const struct group *group, const struct transaction *t, uint64_t duration_usec)
+{
+	_cleanup_free_ char **addresses = group_addresses(group);
+	struct log_fields fields = make_fields(group, addresses, MESSAGE_APPLIED);
+
+	fields.from = t->from;
+	fields.to = t->to;
+	fields.duration_usec = duration_usec;
+	log_struct(LOG_NOTICE, &fields, "Group %u (%s%s) changed from %s to %s in %llu ms: %s", group->id,
+		   group->n_devices ? group->devices[0]->address : "empty", group->n_devices > 1 ? ", …" : "",
+		   domain_to_string(t->from), domain_to_string(t->to),
+		   (unsigned long long)(duration_usec / USEC_PER_MSEC), group->decision.reason);
+}
+
+void engine_policy_changed(struct manager *m)
+{
+	for (size_t i = 0; i < m->inventory.n_groups; i++) {
+		struct group *group = m->inventory.groups[i];
+		bool changed = false;
+
+		if (decide(m, group, true, &changed) < 0)
+			log_oom();
+		if (changed)
+			bus_group_changed(m, group, BUS_DIRTY_STATE);
+		manager_queue_group(m, group->id, TRIGGER_POLICY | (changed ? TRIGGER_CHANGED : 0));
+	}
+}
+
+/* What a dead worker or daemon had begun has been undone. */
+static void finish_recovery(struct manager *m, struct group *group, const struct outcome *outcome, unsigned again)
+{
+	_cleanup_free_ char **addresses = group_addresses(group);
+	_cleanup_free_ char *reason = strf("a change was cut off and has been undone%s%s", *outcome->reason ? "; " : "",
+					   outcome->reason);
+	struct log_fields fields;
+
+	set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
+	fields = make_fields(group, addresses, MESSAGE_RECOVERED);
+	log_struct(*outcome->reason ? LOG_ERR : LOG_WARNING, &fields, "Group %u: %s", group->id, strempty(reason));
+	if (again)
+		manager_queue_group(m, group->id, again);
+}
+
+void engine_finished(struct manager *m, struct group *group, const struct transaction *t, const struct outcome *outcome,
+		     uint64_t duration_usec)
+{
+	unsigned again;
+
+	if (group->worker) { /* late: the worker is still there */
+		set_state(m, group, STATE_FAILED, outcome->problem, outcome->reason);
+		bus_group_settled(m, group);
+		return;
+	}
+	group->own_seqnum = sysfs_uevent_seqnum();
+	again = group->again;
+	group->again = 0;
+	group_refresh(group);
+	bus_group_changed(m, group, BUS_DIRTY_TYPE | BUS_DIRTY_STATE);
+	bus_devices_changed(m, group);
+	if (!group->decided) {
+		bool changed;
+
+		/* A device left meanwhile: what is decided for the rest? */
+		decide(m, group, false, &changed);
+	}
+	if (t->recovering)
+		finish_recovery(m, group, outcome, again);
+	else if (outcome->result == RESULT_DONE && group->decided && group->type == t->to &&
+	    group->decision.target == t->to) {
+		note_applied(group);
+		set_state(m, group, STATE_COMPLIANT, PROBLEM_NONE, group->decision.reason);
+		log_applied(group, t, duration_usec);
+		decided_first_time(group);
+		/* The rule's driver may still be missing, or the decision may be another by now. */
+		manager_queue_group(m, group->id, again | TRIGGER_BOUND);
+	} else if (outcome->result == RESULT_DONE) {
+		/* The devices are not those of the request any more. */
+		manager_queue_group(m, group->id, again | TRIGGER_PLUGGED);
+	} else {
+		enum problem problem = outcome->result == RESULT_PENDING ? PROBLEM_NONE : outcome->problem;
+
+		set_state(m, group, state_of(outcome), problem, outcome->reason);
+		/* A stale request (devices came or went meanwhile) is made again; their events say so. */
+		if (again)
+			manager_queue_group(m, group->id, again);
+		else
+			decided_first_time(group);
+	}
+	bus_group_settled(m, group);
+}
+
+enum way engine_plan(struct manager *m, const struct group *group, char **ret_reason)
+{
+	struct way_options options = {};
+	bool lacking;
+	enum way way;
+
+	(void)m;
+	*ret_reason = NULL;
+	if (!group->decided || group->decision.verdict != VERDICT_TARGET)
+		return WAY_NOTHING;
+	way = way_choose(group, &options, &lacking, ret_reason);
+	return way;
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/fence.h"
+#include "daemon/record.h"
+#include "daemon/sysfs.h"
+
+static bool is_plain_name(const char *s)
+{
+	size_t length = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
+
+	return length > 0 && length < 128 && !s[length];
+}
+
+static int pin(struct transaction *t, struct transaction_device *device)
+{
+	_cleanup_free_ char *override = NULL;
+	int r;
+
+	r = sysfs_read_override(device->address, &override);
+	if (r < 0)
+		return r;
+	if (override && strcmp(override, TRANSACTION_PIN) == 0) {
+		/* Ours already: what stood there before is in the request (a group that leaves quarantine). */
+		device->pinned = true;
+		return 0;
+	}
+	/* It must come back from the record exactly as it was. */
+	if (override && !is_plain_name(override))
+		return -EBADMSG;
+	r = replace_str(&device->override, override);
+	if (r < 0)
+		return r;
+	device->pinned = true;
+	if (t->record_dir && (r = record_write(t->record_dir, t)) < 0)
+		return r;
+	return sysfs_write_override(device->address, TRANSACTION_PIN);
+}
+
+static int pin_all(struct transaction *t, const struct transaction_device **failed)
+{
+	for (size_t i = 0; i < t->n_devices; i++) {
+		int r;
+
+		if (t->devices[i].bridge)
+			continue;
+		r = pin(t, &t->devices[i]);
+		if (r < 0) {
+			*failed = &t->devices[i];
+			return r;
+		}
+	}
+	return 0;
+}
+
+/* Whoever else has written the override meanwhile has the newer wish: it stays. */
+static int unpin(const struct transaction *t, const struct transaction_device *device)
+{
+	_cleanup_free_ char *override = NULL;
+	const char *value = device->override;
+	int r;
+
+	r = sysfs_read_override(device->address, &override);
+	if (r < 0)
+		return r;
+	if (!override || strcmp(override, TRANSACTION_PIN) != 0)
+		return 0;
+	/* On the way back (a rollback or recovery) the rule's driver is not for the device yet. */
+	if (t->step >= STEP_UNFENCE && device->wanted)
+		value = device->wanted;
+	return sysfs_write_override(device->address, value);
+}
+
+static int unpin_all(struct transaction *t, const struct transaction_device **failed)
+{
+	int first = 0;
+
+	for (size_t i = 0; i < t->n_devices; i++) {
+		struct transaction_device *device = &t->devices[i];
+		int r;
+
+		if (!device->pinned)
+			continue;
+		r = unpin(t, device);
+		if (r == -ENODEV) /* unplugged meanwhile: nothing is left to unpin */
+			r = 0;
+		if (r < 0 && !first) {
+			first = r;
+			*failed = device;
+		}
+		if (r >= 0)
+			device->pinned = false;
+	}
+	return first;
+}
+
+const struct fence fence_pin = {
+	.name = "sysfs",
+	.close = pin_all,
+	.open = unpin_all,
+};

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/group-store.h"
+#include "daemon/log.h"
+#include "daemon/state-file.h"
+
+static void write_body(FILE *f, const void *data)
+{
+	const struct group *group = data;
+
+	/* First, so that what follows is known to be this group's. */
+	for (size_t i = 0; i < group->n_devices; i++)
+		fprintf(f, "device=%s\n", group->devices[i]->address);
+	fprintf(f, "boot-type=%s\n", domain_to_string(group->boot_type));
+	fprintf(f, "applied=%s\n", domain_to_string(group->applied));
+	if (group->applied_by)
+		fprintf(f, "applied-by=%s\n", group->applied_by);
+	if (group->has_override) {
+		fprintf(f, "override=%s\noverride-rebind=%s\n", domain_to_string(group->override.domain),
+			rebind_to_string(group->override.rebind));
+		fprintf(f, "override-force=%s\n", group->override.force ? "yes" : "no");
+		fprintf(f, "override-key=%s\n", strempty(group->override_key));
+	}
+}
+
+struct loader {
+	struct group *group;
+	struct group read; /* only what the file tells */
+	bool same; /* one of its devices is the group's */
+};
+
+static int on_key(void *userdata, const char *section, const char *key, const char *value)
+{
+	struct loader *loader = userdata;
+	struct group *read = &loader->read;
+
+	if (*section)
+		return 0;
+	if (strcmp(key, "device") == 0) {
+		for (size_t i = 0; i < loader->group->n_devices; i++)
+			loader->same |= strcmp(loader->group->devices[i]->address, value) == 0;
+	} else if (strcmp(key, "boot-type") == 0) {
+		read->boot_type = domain_from_string(value);
+	} else if (strcmp(key, "applied") == 0) {
+		read->applied = domain_from_string(value);
+	} else if (strcmp(key, "applied-by") == 0) {
+		return replace_str(&read->applied_by, value) == 0;
+	} else if (strcmp(key, "override") == 0) {
+		read->override.domain = domain_from_string(value);
+		read->has_override = read->override.domain != DOMAIN_NONE;
+	} else if (strcmp(key, "override-rebind") == 0) {
+		for (int i = REBIND_HOTPLUG; i <= REBIND_ALWAYS; i++)
+			if (strcmp(value, rebind_to_string((enum rebind)i)) == 0)
+				read->override.rebind = (enum rebind)i;
+	} else if (strcmp(key, "override-force") == 0) {
+		read->override.force = strcmp(value, "yes") == 0;
+	} else if (strcmp(key, "override-key") == 0) {
+		return replace_str(&read->override_key, value) == 0;
+	} else {
+		return 0;
+	}
+	return 1;
+}
+
+void group_store_load(struct group *group)
+{
+	struct loader loader = { .group = group };
+	struct group *read = &loader.read;
+	char name[16];
+	int r;
+
+	group->boot_type = group->type == DOMAIN_BLOCKED ? DOMAIN_DMA : group->type;
+	snprintf(name, sizeof(name), "%u", group->id);
+	r = state_file_read(GROUP_STORE_DIR, name, on_key, &loader);
+	if (r < 0 && r != -ENOENT)
+		log_warning("Group %u: %s/%s is not usable and left aside: %s", group->id, GROUP_STORE_DIR, name,
+			    strerror(-r));
+	if (r >= 0 && loader.same) {
+		if (domain_is_type(read->boot_type))
+			group->boot_type = read->boot_type;
+		group->applied = read->applied;
+		group->applied_by = TAKE_PTR(read->applied_by);
+		group->has_override = read->has_override;
+		group->override = read->override;
+		group->override_key = TAKE_PTR(read->override_key);
+	}
+	free(read->applied_by);
+	free(read->override_key);
+}
+
+void group_store_save(const struct group *group)
+{
+	char name[16];
+	int r;
+
+	snprintf(name, sizeof(name), "%u", group->id);
+	r = state_file_write(GROUP_STORE_DIR, name, write_body, group);
+	if (r < 0)
+		log_warning("Group %u: cannot keep its state in %s: %s", group->id, GROUP_STORE_DIR, strerror(-r));
+}
+
+void group_store_remove(unsigned group)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", group);
+	state_file_remove(GROUP_STORE_DIR, name);
+}

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DAEMON_INVENTORY_H
+#define DAEMON_INVENTORY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "daemon/outcome.h"
+#include "daemon/sysfs.h"
+#include "daemon/transaction.h"
+#include "policy/decide.h"
+
+/*
+ * What is plugged in, as sysfs told it last. Owns groups and devices; decides
+ * nothing and changes nothing on the machine.
+ */
+struct group;
+struct worker;
+
+struct device {
+	char *address;
+	struct sysfs_device attributes;
+	char *driver; /* NULL: none */
+	struct group *group; /* NULL: none (yet) */
+	bool fresh; /* plugged in while the daemon ran, and not decided yet */
+	bool published; /* its bus object has been announced */
+};
+
+enum state {
+	STATE_UNMANAGED,
+	STATE_COMPLIANT,
+	STATE_PENDING,
+	STATE_APPLYING,
+	STATE_REFUSED,
+	STATE_FAILED,
+	STATE_USER_OWNED,
+};
+
+const char *state_to_string(enum state state);
+
+struct group {
+	unsigned id;
+	struct device **devices; /* sorted by address; not owned */
+	size_t n_devices;
+	char **other_devices; /* members that are not PCI; shown, never touched */
+	enum domain type; /* now; blocked where the daemon keeps it so */
+	enum domain boot_type; /* when first seen since boot */
+	struct sysfs_region *regions;
+	size_t n_regions;
+	bool requires_direct;
+
+	struct decision decision;
+	bool decided; /* decision is one */
+	char *decision_key; /* what tells one decision from the next, see engine.c */
+
+	enum state state;
+	char *reason;
+	enum problem problem; /* of the last error; PROBLEM_NONE: none */
+	char *error; /* its message */
+	uint64_t changed_usec; /* CLOCK_REALTIME */
+
+	enum domain applied; /* what the daemon has brought about or found right; to notice that somebody else wrote it */
+	char *applied_by; /* "FILE:LINE" or "SetGroupType", NULL where the daemon has not changed it */
+
+	bool has_override; /* SetGroupType */
+	struct decide_override override;
+	char *override_key; /* the policy's own decision when it was asked for */
+
+	struct worker *worker; /* while a change is under way */
+	unsigned waiting; /* triggers of a change that waits for a free worker */
+	bool boot_known; /* boot_type is */
+	unsigned again; /* triggers that came meanwhile */
+	uint64_t own_seqnum; /* uevents up to this one are of the daemon's own doing */
+	bool published; /* its bus object has been announced */
+	unsigned dirty; /* bus properties to announce, see bus.h */
+};
+
+struct inventory {
+	struct group **groups; /* sorted by number */
+	size_t n_groups;
+	struct device **devices; /* sorted by address */
+	size_t n_devices;
+};
+
+struct group *inventory_group(const struct inventory *inventory, unsigned id);
+struct device *inventory_device(const struct inventory *inventory, const char *address);
+
+/*
+ * Reads one device again, and its group. A device that is new is added, with
+ * its group where that is new too. *RET_ADDED tells which. -ENODEV: it is not
+ * there (any more).
+ */
+int inventory_refresh_device(struct inventory *inventory, const char *address, struct device **ret, bool *ret_added);
+
+/* Type, regions and drivers again. -ENODEV: the group is gone. */
+int group_refresh(struct group *group);
+
+/* Takes a device out, and its group once that is empty: then *RET_GROUP is that group, for the caller to free. */
+void inventory_remove_device(struct inventory *inventory, struct device *device, struct group **ret_group);
+
+void group_free(struct group *group);
+void inventory_clear(struct inventory *inventory);
+
+/* Addresses of a group's PCI devices, a NULL-terminated array to be freed (not its strings). */
+char **group_addresses(const struct group *group);
+
+/* The facts for the vote; the arrays are to be freed with group_facts_clear(). */
+int group_facts_make(const struct group *group, struct group_facts *ret);
+void group_facts_clear(struct group_facts *facts);
+void device_facts_make(const struct device *device, struct device_facts *ret);
+
+#endif

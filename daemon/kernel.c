@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <sys/utsname.h>
+
+#include "daemon/kernel.h"
+#include "daemon/sysfs.h"
+#include "daemon/util.h"
+
+static bool has_type_file(void)
+{
+	_cleanup_free_ unsigned *groups = NULL;
+	_cleanup_close_ int fd = -1;
+	size_t n = 0;
+
+	if (sysfs_list_groups(&groups, &n) < 0 || n == 0)
+		return false;
+	fd = sysfs_open_group(groups[0]);
+	return fd >= 0 && sysfs_group_type_writable(fd);
+}
+
+static bool at_least(unsigned major, unsigned minor)
+{
+	struct utsname name;
+	unsigned x, y;
+
+	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &x, &y) == 2 &&
+	       (x > major || (x == major && y >= minor));
+}
+
+int kernel_features(char ***ret)
+{
+	_cleanup_strv_ char **features = NULL;
+	bool writable = has_type_file();
+
+	if ((sysfs_has_iommu() && strv_add(&features, "iommu") < 0) ||
+	    (writable && strv_add(&features, "type-file") < 0) ||
+	    /* 6.4: iommu_group_store_type() takes groups of several devices. */
+	    (writable && at_least(6, 4) && strv_add(&features, "groups-of-many") < 0) ||
+	    /* 5.15: strict to lazy without unbinding. */
+	    (writable && at_least(5, 15) && strv_add(&features, "live-flush-queue") < 0))
+		return -ENOMEM;
+	*ret = TAKE_PTR(features);
+	return 0;
+}

@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/utsname.h>
+#include <time.h>
+
+#include <systemd/sd-daemon.h>
+
+#include "config.h"
+#include "daemon/bus.h"
+#include "daemon/engine.h"
+#include "daemon/group-store.h"
+#include "daemon/log.h"
+#include "daemon/manager.h"
+#include "daemon/options.h"
+#include "daemon/policy-store.h"
+#include "daemon/record.h"
+#include "daemon/state-file.h"
+#include "daemon/uevent.h"
+#include "daemon/worker.h"
+
+/*
+ * The functions of one slot are announced one by one, and a decision about the
+ * first alone would be another than that about all.
+ */
+#define PLUG_SETTLE_USEC (30 * USEC_PER_MSEC)
+/* A stop waits for changes under way, up to the unit's TimeoutStopSec. */
+#define LOCK_FILE RUN_DIR "/lock"
+
+static int on_queue(sd_event_source *s, void *userdata)
+{
+	struct manager *m = userdata;
+	struct queued *queue = TAKE_PTR(m->queue);
+	size_t n = m->n_queue;
+
+	(void)s;
+	m->n_queue = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct group *group = inventory_group(&m->inventory, queue[i].group);
+
+		if (!group || m->stopping)
+			continue;
+		engine_evaluate(m, group, queue[i].triggers);
+		bus_group_settled(m, group);
+	}
+	free(queue);
+	manager_update_status(m);
+	return 0;
+}
+
+int manager_queue_group(struct manager *m, unsigned group, unsigned triggers)
+{
+	struct queued *grown;
+
+	for (size_t i = 0; i < m->n_queue; i++)
+		if (m->queue[i].group == group) {
+			m->queue[i].triggers |= triggers;
+			return 0;
+		}
+	grown = reallocarray(m->queue, m->n_queue + 1, sizeof(*grown));
+	if (!grown)
+		return log_oom();
+	m->queue = grown;
+	m->queue[m->n_queue++] = (struct queued){ group, triggers };
+	return sd_event_source_set_enabled(m->queue_source, SD_EVENT_ONESHOT);
+}
+
+int manager_queue_all(struct manager *m, unsigned triggers)
+{
+	for (size_t i = 0; i < m->inventory.n_groups; i++) {
+		int r = manager_queue_group(m, m->inventory.groups[i]->id, triggers);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+bool manager_group_settled(const struct manager *m, const struct group *group)
+{
+	if (group->worker || group->waiting)
+		return false;
+	for (size_t i = 0; i < m->n_queue; i++)
+		if (m->queue[i].group == group->id)
+			return false;
+	return true;
+}
+
+void manager_worker_free(struct manager *m)
+{
+	for (size_t i = 0; i < m->inventory.n_groups; i++)
+		if (m->inventory.groups[i]->waiting)
+			manager_queue_group(m, m->inventory.groups[i]->id, 0);
+	if (m->stopping && !m->workers)
+		sd_event_exit(m->event, EXIT_SUCCESS);
+}
+
+static int on_plug_settled(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	struct manager *m = userdata;
+
+	(void)s;
+	(void)usec;
+	for (size_t i = 0; i < m->inventory.n_devices; i++) {
+		struct device *device = m->inventory.devices[i];
+
+		if (device->fresh && device->group)
+			manager_queue_group(m, device->group->id, TRIGGER_PLUGGED);
+	}
+	return 0;
+}
+
+int manager_device_seen(struct manager *m, const char *address, unsigned triggers, uint64_t seqnum)
+{
+	struct device *known = inventory_device(&m->inventory, address);
+	bool had_group = known && known->group, added;
+	struct device *device;
+	int r;
+
+	r = inventory_refresh_device(&m->inventory, address, &device, &added);
+	if (r == -ENODEV) /* gone already; its event follows */
+		return 0;
+	if (r < 0) {
+		log_warning("%s cannot be read and is left alone: %s", address, strerror(-r));
+		return r;
+	}
+	if (added)
+		device->fresh = triggers & TRIGGER_PLUGGED;
+	bus_device_seen(m, device);
+	if (!device->group)
+		return 0;
+	/* Our own unbinding and binding are no news, and neither is a repeated "add" (udevadm trigger). */
+	if (had_group && ((seqnum && seqnum <= device->group->own_seqnum) || (triggers & TRIGGER_PLUGGED)))
+		return 0;
+	if (!had_group)
+		bus_group_changed(m, device->group, BUS_DIRTY_DEVICES);
+	if (added && device->fresh && device->attributes.multifunction) {
+		sd_event_source_set_time_relative(m->plug_source, PLUG_SETTLE_USEC);
+		return sd_event_source_set_enabled(m->plug_source, SD_EVENT_ONESHOT);
+	}
+	return manager_queue_group(m, device->group->id, had_group || device->fresh ? triggers : TRIGGER_START);
+}
+
+void manager_device_gone(struct manager *m, const char *address)
+{
+	struct device *device = inventory_device(&m->inventory, address);
+	struct group *group, *empty;
+
+	if (!device)
+		return;
+	group = device->group;
+	bus_device_removed(m, device);
+	if (group && group->n_devices == 1) {
+		bus_group_removed(m, group);
+		worker_detach(group);
+		record_remove(RECORD_DIR, group->id);
+		group_store_remove(group->id);
+	}
+	inventory_remove_device(&m->inventory, device, &empty);
+	if (empty) {
+		group_free(empty);
+		manager_update_status(m);
+	} else if (group) {
+		bus_group_changed(m, group, BUS_DIRTY_DEVICES);
+		manager_queue_group(m, group->id, TRIGGER_LEFT);
+	}
+}
+
+void manager_update_status(struct manager *m)
+{
+	size_t n_states[STATE_USER_OWNED + 1] = {};
+	size_t n_groups = m->inventory.n_groups;
+	_cleanup_free_ char *status = NULL;
+	const char *trouble = m->policy_lacking	    ? "; policy has errors, NOTHING IS APPLIED" :
+			      m->policy_kept	    ? "; policy has errors, the kept one is in force" :
+			      m->policy_errors.n_items ? "; policy has errors, the previous one is in force" :
+						       "";
+
+	for (size_t i = 0; i < n_groups; i++)
+		n_states[m->inventory.groups[i]->state]++;
+	status = strf("STATUS=%zu groups, %zu managed%s%s", n_groups, n_groups - n_states[STATE_UNMANAGED],
+		      m->settings.mode == MODE_AUDIT ? " (audit: nothing is changed)" : "", trouble);
+	for (int i = STATE_PENDING; status && i <= STATE_USER_OWNED; i++) {
+		char *longer;
+
+		if (!n_states[i])
+			continue;
+		longer = strf("%s, %zu %s", status, n_states[i], state_to_string((enum state)i));
+		free(status);
+		status = longer;
+	}
+	if (!status || (m->status && strcmp(status, m->status) == 0))
+		return;
+	free(m->status);
+	m->status = TAKE_PTR(status);
+	sd_notify(0, m->status);
+}
+
+/* What a daemon that was killed had begun is undone before anything new is begun. */
+static void recover(struct manager *m)
+{
+	_cleanup_free_ unsigned *groups = NULL;
+	size_t n = 0;
+
+	if (record_list(RECORD_DIR, &groups, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_(transaction_freep) struct transaction *t = NULL;
+		struct group *group = inventory_group(&m->inventory, groups[i]);
+		int r;
+
+		r = record_read(RECORD_DIR, groups[i], &t);
+		if (r < 0) {
+			log_error("%s/%u cannot be read and is left aside: %s", RECORD_DIR, groups[i], strerror(-r));
+			continue;
+		}
+		if (t->to == DOMAIN_BLOCKED && t->step == STEP_VERIFY)
+			continue; /* a quarantine that is in force */
+		log_warning("Group %u: a change from %s to %s was cut off; undoing it", t->group,
+			    domain_to_string(t->from), domain_to_string(t->to));
+		r = worker_start(m, group, TAKE_PTR(t), true);
+		if (r < 0)
+			log_error("Group %u: cannot undo it: %s", groups[i], strerror(-r));
+	}
+}
+
+static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
+{
+	struct manager *m = userdata;
+
+	(void)s;
+	(void)si;
+	m->stopping = true;
+	sd_notify(0, "STOPPING=1");
+	if (!m->workers)
+		return sd_event_exit(m->event, EXIT_SUCCESS);
+	log_info("Waiting for changes under way before stopping");
+	return 0;
+}
+
+static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void *userdata)
+{
+	struct manager *m = userdata;
+
+	(void)s;
+	(void)si;
+	/* MONOTONIC_USEC makes it what Type=notify-reload of systemd 253 asks for. */
+	sd_notifyf(0, "RELOADING=1\nMONOTONIC_USEC=%llu", (unsigned long long)now_usec(CLOCK_MONOTONIC));
+	manager_load_settings(m);
+	policy_store_reload(m);
+	sd_notify(0, "READY=1");
+	return 0;
+}
+
+void manager_load_settings(struct manager *m)
+{
+	settings_load(m->options->config, &m->settings);
+	log_set_max_level(m->settings.log_level);
+	bus_manager_changed(m, "Mode");
+}
+
+static int add_sources(struct manager *m)
+{
+	static const int signals[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
+	sigset_t mask;
+	int r;
+
+	sigemptyset(&mask);
+	for (size_t i = 0; i < ARRAY_LEN(signals); i++)
+		sigaddset(&mask, signals[i]);
+	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+		return -errno;
+	signal(SIGPIPE, SIG_IGN);
+	if ((r = sd_event_default(&m->event)) < 0 ||
+	    (r = sd_event_add_signal(m->event, NULL, SIGTERM, on_stop, m)) < 0 ||
+	    (r = sd_event_add_signal(m->event, NULL, SIGINT, on_stop, m)) < 0 ||
+	    (r = sd_event_add_signal(m->event, NULL, SIGHUP, on_reload, m)) < 0 ||
+	    (r = sd_event_set_watchdog(m->event, true)) < 0 ||
+	    (r = sd_event_add_defer(m->event, &m->queue_source, on_queue, m)) < 0 ||
+	    (r = sd_event_source_set_enabled(m->queue_source, SD_EVENT_OFF)) < 0 ||
+	    /* After the uevents that are there: groups are decided when their devices are known. */
+	    (r = sd_event_source_set_priority(m->queue_source, SD_EVENT_PRIORITY_NORMAL + 1)) < 0 ||
+	    (r = sd_event_add_time_relative(m->event, &m->plug_source, CLOCK_MONOTONIC, 0, 0, on_plug_settled, m)) < 0)
+		return r;
+	return sd_event_source_set_enabled(m->plug_source, SD_EVENT_OFF);
+}
+
+/* One daemon, or one --once, at a time. The lock ends with the process. */
+static int take_lock(void)
+{
+	int fd, r;
+
+	if ((r = state_dir_make(RUN_DIR)) < 0 || (r = state_dir_make(GROUP_STORE_DIR)) < 0 ||
+	    (r = state_dir_make(RECORD_DIR)) < 0) {
+		log_error("Cannot create %s: %s", RUN_DIR, strerror(-r));
+		return r;
+	}
+	fd = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return -errno;
+	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		log_error("iommu-policyd is running already (iommu-policyctl apply makes it apply)");
+		close(fd);
+		return -EBUSY;
+	}
+	return fd;
+}
+
+static void report_iommu(const struct manager *m)
+{
+	struct log_fields fields = { .message_id = MESSAGE_NO_IOMMU, .group = -1 };
+
+	if (m->inventory.n_groups)
+		log_debug("%zu groups, %zu devices", m->inventory.n_groups, m->inventory.n_devices);
+	else if (sysfs_has_iommu())
+		log_info("There is an IOMMU, and no device has a group yet");
+	else
+		log_struct(LOG_NOTICE, &fields,
+			   "No IOMMU is in use, so there is nothing to do (enable VT-d, AMD-Vi or the SMMU in the "
+			   "firmware, or boot with intel_iommu=on)");
+}
+
+/* --once ends when nothing is queued or under way. */
+static int on_idle(sd_event_source *s, void *userdata)
+{
+	struct manager *m = userdata;
+
+	(void)s;
+	if (m->n_queue == 0 && !m->workers)
+		return sd_event_exit(m->event, EXIT_SUCCESS);
+	return 0;
+}
+
+static int once_status(const struct manager *m)
+{
+	if (m->policy_lacking)
+		return EXIT_FAILURE;
+	for (size_t i = 0; i < m->inventory.n_groups; i++)
+		if (m->inventory.groups[i]->state == STATE_FAILED)
+			return EXIT_FAILURE;
+	return EXIT_SUCCESS;
+}
+
+static int start(struct manager *m)
+{
+	int r;
+
+	if ((r = policy_store_start(m)) < 0 || (r = uevent_listen(m)) < 0 ||
+	    (r = uevent_enumerate(m, TRIGGER_START)) < 0)
+		return r;
+	report_iommu(m);
+	recover(m);
+	manager_queue_all(m, TRIGGER_START);
+	if (m->options->once)
+		return sd_event_add_post(m->event, NULL, on_idle, m);
+	if ((r = policy_store_watch(m)) < 0 || (r = bus_start(m)) < 0)
+		return r;
+	manager_update_status(m);
+	return 0;
+}
+
+int manager_run(const struct options *options)
+{
+	struct manager m = { .options = options, .settings = settings_default, .inotify_fd = -1 };
+	_cleanup_close_ int lock = -1;
+	int r, status = EXIT_FAILURE;
+
+	log_set_console(options->once && isatty(STDERR_FILENO));
+	manager_load_settings(&m);
+	lock = take_lock();
+	if (lock < 0)
+		return EXIT_FAILURE;
+	if ((r = add_sources(&m)) < 0 || (r = start(&m)) < 0) {
+		log_error("Cannot start: %s", strerror(-r));
+	} else {
+		if (!options->once)
+			sd_notifyf(0, "READY=1\n%s", strempty(m.status));
+		r = sd_event_loop(m.event);
+		if (r < 0)
+			log_error("The event loop ended: %s", strerror(-r));
+		status = r == EXIT_SUCCESS ? options->once ? once_status(&m) : EXIT_SUCCESS : EXIT_FAILURE;
+	}
+	bus_stop(&m);
+	worker_free_all(&m);
+	uevent_stop(&m);
+	policy_store_free(&m);
+	inventory_clear(&m.inventory);
+	sd_event_source_disable_unref(m.queue_source);
+	sd_event_source_disable_unref(m.plug_source);
+	sd_event_unref(m.event);
+	free(m.queue);
+	free(m.status);
+	return status;
+}

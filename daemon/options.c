@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config.h"
+#include "daemon/options.h"
+
+static void print_help(void)
+{
+	puts("iommu-policyd [OPTION…]\n\n"
+	     "Put each PCI device's IOMMU group into the default domain that policy asks for.\n\n"
+	     "      --once         apply the policy to what is there, and exit\n"
+	     "      --config FILE  settings, instead of /etc/iommu-policyd/iommu-policyd.conf\n"
+	     "  -h, --help         show this and exit\n"
+	     "      --version      show the version and exit\n\n"
+	     "See iommu-policyd(8), iommu-policy.conf(5).");
+}
+
+int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
+{
+	enum { OPTION_ONCE = 256, OPTION_CONFIG, OPTION_VERSION };
+	static const struct option long_options[] = {
+		{ "once", no_argument, NULL, OPTION_ONCE },
+		{ "config", required_argument, NULL, OPTION_CONFIG },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, OPTION_VERSION },
+		{},
+	};
+	int c;
+
+	*ret = (struct options){};
+	*ret_status = EXIT_SUCCESS;
+	while ((c = getopt_long(argc, argv, "h", long_options, NULL)) >= 0)
+		switch (c) {
+		case OPTION_ONCE:
+			ret->once = true;
+			break;
+		case OPTION_CONFIG:
+			ret->config = optarg;
+			break;
+		case 'h':
+			print_help();
+			return 1;
+		case OPTION_VERSION:
+			puts("iommu-policyd " PACKAGE_VERSION);
+			return 1;
+		default:
+			*ret_status = 2;
+			return 1;
+		}
+	if (optind < argc) {
+		fprintf(stderr, "iommu-policyd: unexpected argument '%s' (see --help)\n", argv[optind]);
+		*ret_status = 2;
+		return 1;
+	}
+	return 0;
+}

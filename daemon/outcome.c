@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdarg.h>
+
+#include "daemon/outcome.h"
+
+void outcome_set(struct outcome *outcome, enum result result, enum problem problem, int error, const char *format, ...)
+{
+	va_list ap;
+
+	outcome->result = result;
+	outcome->problem = problem;
+	outcome->error = error;
+	va_start(ap, format);
+	vsnprintf(outcome->reason, sizeof(outcome->reason), format, ap);
+	va_end(ap);
+}
+
+const char *problem_to_bus_error(enum problem problem)
+{
+	static const char *const names[] = {
+		[PROBLEM_NONE] = "",
+		[PROBLEM_IN_USE] = "org.iommupolicy1.Error.InUse",
+		[PROBLEM_USER_OWNED] = "org.iommupolicy1.Error.UserOwned",
+		[PROBLEM_REQUIRES_DIRECT] = "org.iommupolicy1.Error.RequiresDirect",
+		[PROBLEM_UNTRUSTED] = "org.iommupolicy1.Error.Untrusted",
+		[PROBLEM_KERNEL_REFUSED] = "org.iommupolicy1.Error.KernelRefused",
+		[PROBLEM_TIMEOUT] = "org.iommupolicy1.Error.Timeout",
+		[PROBLEM_FAILED] = "org.freedesktop.DBus.Error.Failed",
+	};
+
+	return names[problem];
+}

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <ini.h>
+
+#include "daemon/record.h"
+#include "daemon/state-file.h"
+
+#define DEVICES_MAX 4096
+
+static const char *const step_names[] = {
+	[STEP_PREPARE] = "prepare", [STEP_FENCE] = "fence", [STEP_UNBIND] = "unbind", [STEP_WRITE] = "write",
+	[STEP_UNFENCE] = "unfence", [STEP_PROBE] = "probe", [STEP_VERIFY] = "verify",
+};
+
+static void write_flag(FILE *f, const char *key, bool value)
+{
+	if (value)
+		fprintf(f, "%s=yes\n", key);
+}
+
+static void write_text(FILE *f, const char *key, const char *value)
+{
+	if (value)
+		fprintf(f, "%s=%s\n", key, value);
+}
+
+static void write_body(FILE *f, const void *data)
+{
+	const struct transaction *t = data;
+
+	fprintf(f, "[transaction]\ngroup=%u\nstep=%s\n", t->group, step_names[t->step]);
+	fprintf(f, "from=%s\nto=%s\n", domain_to_string(t->from), domain_to_string(t->to));
+	for (size_t i = 0; i < t->n_devices; i++) {
+		const struct transaction_device *d = &t->devices[i];
+
+		fprintf(f, "[%s]\n", d->address);
+		write_text(f, "driver", d->driver);
+		write_text(f, "override", d->override);
+		write_text(f, "wanted", d->wanted);
+		write_flag(f, "bridge", d->bridge);
+		write_flag(f, "fresh", d->fresh);
+		write_flag(f, "pinned", d->pinned);
+		write_flag(f, "unbound", d->unbound);
+	}
+}
+
+int record_write(const char *dir, const struct transaction *t)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", t->group);
+	return state_file_write(dir, name, write_body, t);
+}
+
+int record_remove(const char *dir, unsigned group)
+{
+	char name[16];
+
+	snprintf(name, sizeof(name), "%u", group);
+	return state_file_remove(dir, name);
+}
+
+struct reader {
+	struct transaction *t;
+	struct transaction_device *device; /* the section being read */
+	int error;
+};
+
+static int read_device_key(struct transaction_device *d, const char *key, const char *value)
+{
+	bool yes = strcmp(value, "yes") == 0;
+
+	if (strcmp(key, "driver") == 0)
+		return replace_str(&d->driver, value);
+	if (strcmp(key, "override") == 0)
+		return replace_str(&d->override, value);
+	if (strcmp(key, "wanted") == 0)
+		return replace_str(&d->wanted, value);
+	if (strcmp(key, "bridge") == 0)
+		d->bridge = yes;
+	else if (strcmp(key, "fresh") == 0)
+		d->fresh = yes;
+	else if (strcmp(key, "pinned") == 0)
+		d->pinned = yes;
+	else if (strcmp(key, "unbound") == 0)
+		d->unbound = yes;
+	else
+		return -EBADMSG;
+	return 0;
+}
+
+static int read_transaction_key(struct transaction *t, const char *key, const char *value)
+{
+	if (strcmp(key, "group") == 0) {
+		unsigned long group;
+		char *end;
+
+		errno = 0;
+		group = strtoul(value, &end, 10);
+		if (errno || *end || end == value || group > INT_MAX)
+			return -EBADMSG;
+		t->group = (unsigned)group;
+		return 0;
+	}
+	if (strcmp(key, "from") == 0) {
+		t->from = domain_from_string(value);
+		return 0;
+	}
+	if (strcmp(key, "to") == 0) {
+		t->to = domain_from_string(value);
+		return 0;
+	}
+	if (strcmp(key, "step") == 0)
+		for (size_t i = 0; i < ARRAY_LEN(step_names); i++)
+			if (strcmp(value, step_names[i]) == 0) {
+				t->step = (enum step)i;
+				return 0;
+			}
+	return -EBADMSG;
+}
+
+static int on_key(void *userdata, const char *section, const char *key, const char *value)
+{
+	struct reader *reader = userdata;
+	struct transaction *t = reader->t;
+
+	if (reader->error < 0)
+		return 0;
+	if (strcmp(section, "transaction") == 0) {
+		reader->error = read_transaction_key(t, key, value);
+	} else if (!address_is_valid(section) || t->n_devices >= DEVICES_MAX) {
+		reader->error = -EBADMSG;
+	} else {
+		if (t->n_devices == 0 || strcmp(t->devices[t->n_devices - 1].address, section) != 0) {
+			struct transaction_device device = { .address = (char *)section };
+
+			reader->error = transaction_add_device(t, &device);
+		}
+		if (reader->error >= 0)
+			reader->error = read_device_key(&t->devices[t->n_devices - 1], key, value);
+	}
+	return reader->error >= 0;
+}
+
+int record_read(const char *dir, unsigned group, struct transaction **ret)
+{
+	_cleanup_(transaction_freep) struct transaction *t = calloc(1, sizeof(*t));
+	struct reader reader = { .t = t };
+	char name[16];
+	int r;
+
+	if (!t)
+		return -ENOMEM;
+	snprintf(name, sizeof(name), "%u", group);
+	r = state_file_read(dir, name, on_key, &reader);
+	if (reader.error < 0)
+		r = reader.error;
+	if (r < 0)
+		return r;
+	if (t->group != group)
+		return -EBADMSG;
+	t->record_dir = dir;
+	*ret = TAKE_PTR(t);
+	return 0;
+}
+
+int record_list(const char *dir, unsigned **ret, size_t *ret_n)
+{
+	return state_file_list_numbers(dir, ret, ret_n);
+}

@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DAEMON_RECORD_H
+#define DAEMON_RECORD_H
+
+#include "daemon/transaction.h"
+
+/*
+ * A transaction's progress in a file DIR/GROUP of an INI form, replaced
+ * atomically and synced before the step that it announces is taken.
+ */
+int record_write(const char *dir, const struct transaction *t);
+/* -ENOENT where there is none, -EBADMSG where it cannot be understood. */
+int record_read(const char *dir, unsigned group, struct transaction **ret);
+int record_remove(const char *dir, unsigned group);
+/* Group numbers that have a record in DIR; malloc'd. */
+int record_list(const char *dir, unsigned **ret, size_t *ret_n);
+
+#endif

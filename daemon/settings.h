@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DAEMON_SETTINGS_H
+#define DAEMON_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum mode {
+	MODE_ENFORCE,
+	MODE_AUDIT, /* decides, reports and logs, and changes nothing */
+};
+
+struct settings {
+	enum mode mode;
+	unsigned max_workers;
+	uint64_t transaction_timeout_usec;
+	int log_level; /* syslog priority */
+};
+
+extern const struct settings settings_default;
+
+/*
+ * Reads /etc/iommu-policyd/iommu-policyd.conf and the drop-ins of
+ * iommu-policyd.conf.d below /etc, /run and /usr/lib, PATH instead of all that
+ * where it is not NULL. A line that is wrong is logged with its place and
+ * leaves the default; a setting never keeps the daemon from starting.
+ */
+void settings_load(const char *path, struct settings *ret);
+
+#endif

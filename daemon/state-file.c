@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include <ini.h>
+
+#include "daemon/state-file.h"
+#include "daemon/util.h"
+
+#define SIZE_MAX_BYTES (1 << 20)
+
+int state_dir_make(const char *dir)
+{
+	_cleanup_free_ char *path = strdup(dir);
+
+	if (!path)
+		return -ENOMEM;
+	for (char *slash = path + 1; (slash = strchr(slash, '/')); *slash++ = '/') {
+		*slash = '\0';
+		if (mkdir(path, 0755) < 0 && errno != EEXIST)
+			return -errno;
+	}
+	if (mkdir(path, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	return 0;
+}
+
+static int open_dir(const char *dir)
+{
+	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int state_file_write(const char *dir, const char *name, void (*body)(FILE *f, const void *data), const void *data)
+{
+	_cleanup_close_ int dirfd = open_dir(dir);
+	_cleanup_free_ char *temporary = strf(".%s.new", name);
+	_cleanup_fclose_ FILE *f = NULL;
+	int fd;
+
+	if (dirfd < 0)
+		return dirfd;
+	if (!temporary)
+		return -ENOMEM;
+	fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd < 0)
+		return -errno;
+	f = fdopen(fd, "we");
+	if (!f) {
+		int saved = errno;
+
+		close(fd);
+		return -saved;
+	}
+	body(f, data);
+	if (fflush(f) == EOF || ferror(f) || fsync(fd) < 0 || renameat(dirfd, temporary, dirfd, name) < 0) {
+		int saved = errno ? errno : EIO;
+
+		unlinkat(dirfd, temporary, 0);
+		return -saved;
+	}
+	return fsync(dirfd) < 0 && errno != EINVAL ? -errno : 0;
+}
+
+int state_file_read(const char *dir, const char *name,
+		    int (*handler)(void *userdata, const char *section, const char *key, const char *value),
+		    void *userdata)
+{
+	_cleanup_close_ int dirfd = open_dir(dir);
+	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *text = NULL;
+	_cleanup_free_ char *path = NULL;
+	struct stat st;
+	int r;
+
+	if (dirfd < 0)
+		return dirfd;
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 0022))
+		return -EPERM;
+	path = strf("/proc/self/fd/%d", fd);
+	if (!path)
+		return -ENOMEM;
+	r = read_file_at(AT_FDCWD, path, SIZE_MAX_BYTES, &text);
+	if (r < 0)
+		return r;
+	r = ini_parse_string(text, handler, userdata);
+	return r == 0 ? 0 : r == -2 ? -ENOMEM : -EBADMSG;
+}
+
+int state_file_remove(const char *dir, const char *name)
+{
+	_cleanup_close_ int dirfd = open_dir(dir);
+
+	if (dirfd < 0)
+		return dirfd == -ENOENT ? 0 : dirfd;
+	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+int state_file_list_numbers(const char *dir, unsigned **ret, size_t *ret_n)
+{
+	_cleanup_closedir_ DIR *d = opendir(dir);
+	_cleanup_free_ unsigned *numbers = NULL;
+	struct dirent *entry;
+	size_t n = 0;
+
+	if (!d && errno != ENOENT)
+		return -errno;
+	while (d && (entry = readdir(d))) {
+		unsigned long value;
+		unsigned *grown;
+		char *end;
+
+		if (entry->d_name[0] < '0' || entry->d_name[0] > '9')
+			continue;
+		errno = 0;
+		value = strtoul(entry->d_name, &end, 10);
+		if (errno || *end || value > INT_MAX)
+			continue;
+		grown = reallocarray(numbers, n + 1, sizeof(*numbers));
+		if (!grown)
+			return -ENOMEM;
+		numbers = grown;
+		numbers[n++] = (unsigned)value;
+	}
+	*ret = TAKE_PTR(numbers);
+	*ret_n = n;
+	return 0;
+}

@@ -1,0 +1,561 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/fence.h"
+#include "daemon/in-use.h"
+#include "daemon/record.h"
+#include "daemon/sysfs.h"
+#include "daemon/transaction.h"
+
+/*
+ * The steps of a transaction, in order:
+ *
+ *   prepare   the group is still the same devices; nothing that stays bound is in the way
+ *   fence     nothing can bind any more; only now is it known what is bound
+ *   unbind    each device is asked about once more right before
+ *   write     the type
+ *   unfence   overrides as they were, or the rule's driver
+ *   probe     each device gets the driver it had, or the rule's
+ *   verify    by reading, not by trusting the writes
+ *
+ * The record is written before each step and before each device's part of it,
+ * so that whatever is found after a crash is undone from the record alone.
+ */
+
+const char *way_to_string(enum way way)
+{
+	static const char *const names[] = {
+		[WAY_NOTHING] = "nothing",	   [WAY_LIVE] = "live", [WAY_WRITE] = "write",
+		[WAY_TRANSACTION] = "transaction", [WAY_WAIT] = "wait",
+	};
+
+	return names[way];
+}
+
+static void device_clear(struct transaction_device *device)
+{
+	free(device->address);
+	free(device->driver);
+	free(device->override);
+	free(device->wanted);
+}
+
+struct transaction *transaction_free(struct transaction *t)
+{
+	if (!t)
+		return NULL;
+	for (size_t i = 0; i < t->n_devices; i++)
+		device_clear(&t->devices[i]);
+	free(t->devices);
+	strv_free(t->drivers_before);
+	free(t);
+	return NULL;
+}
+
+int transaction_add_device(struct transaction *t, const struct transaction_device *device)
+{
+	struct transaction_device *grown = reallocarray(t->devices, t->n_devices + 1, sizeof(*device));
+	struct transaction_device copy = *device;
+
+	if (!grown)
+		return -ENOMEM;
+	t->devices = grown;
+	copy.address = copy.driver = copy.override = copy.wanted = NULL;
+	if (replace_str(&copy.address, device->address) < 0 || replace_str(&copy.driver, device->driver) < 0 ||
+	    replace_str(&copy.override, device->override) < 0 || replace_str(&copy.wanted, device->wanted) < 0) {
+		device_clear(&copy);
+		return -ENOMEM;
+	}
+	t->devices[t->n_devices++] = copy;
+	return 0;
+}
+
+/* blocked without the kernel module: strict translation, no driver, and the fence stays closed. */
+static enum domain kernel_type(enum domain domain)
+{
+	return domain == DOMAIN_BLOCKED ? DOMAIN_DMA : domain;
+}
+
+static bool read_type(const struct transaction *t, enum domain *ret)
+{
+	_cleanup_close_ int fd = sysfs_open_group(t->group);
+
+	return fd >= 0 && sysfs_group_type(fd, ret) >= 0;
+}
+
+/* The group's directory, if its number still stands for the devices of the request. */
+static int open_same_group(const struct transaction *t)
+{
+	_cleanup_close_ int fd = sysfs_open_group(t->group);
+	_cleanup_strv_ char **devices = NULL;
+	int r, result;
+
+	if (fd < 0)
+		return fd;
+	r = sysfs_group_devices(fd, &devices, NULL);
+	if (r < 0)
+		return r;
+	if (strv_len(devices) != t->n_devices)
+		return -ESTALE;
+	for (size_t i = 0; i < t->n_devices; i++)
+		if (!strv_contains(devices, t->devices[i].address))
+			return -ESTALE;
+	result = fd;
+	fd = -1;
+	return result;
+}
+
+static int begin(struct transaction *t, enum step step)
+{
+	t->step = step;
+	return t->record_dir ? record_write(t->record_dir, t) : 0;
+}
+
+static void describe_write_error(const struct transaction *t, int error, struct outcome *outcome)
+{
+	const char *word = domain_to_string(kernel_type(t->to));
+
+	switch (error) {
+	case EPERM:
+	case EBUSY:
+		outcome_set(outcome, RESULT_PENDING, PROBLEM_KERNEL_REFUSED, error,
+			    "the kernel refuses %s while a driver or a user has a device of the group", word);
+		break;
+	case EINVAL:
+		if (t->n_devices > 1)
+			outcome_set(outcome, RESULT_REFUSED, PROBLEM_KERNEL_REFUSED, error,
+				    "the kernel refuses %s for a group of %zu devices "
+				    "(kernels before 6.4 change groups of one device only)",
+				    word, t->n_devices);
+		else
+			outcome_set(outcome, RESULT_REFUSED, PROBLEM_KERNEL_REFUSED, error,
+				    "the kernel refuses %s for this device "
+				    "(untrusted, or its IOMMU cannot do it; dmesg may tell)",
+				    word);
+		break;
+	case EACCES:
+		outcome_set(outcome, RESULT_REFUSED, PROBLEM_KERNEL_REFUSED, error,
+			    "not allowed to write the type (CAP_SYS_ADMIN and CAP_SYS_RAWIO are needed)");
+		break;
+	case ENODEV:
+	case ENOENT:
+	case ESTALE:
+		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, error,
+			    "the group's devices changed while its type was to be changed");
+		break;
+	default:
+		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, error, "writing the type %s: %s", word,
+			    strerror(error));
+	}
+}
+
+/* Returns 0, or a negative errno that OUTCOME already tells about. */
+static int write_type(const struct transaction *t, struct outcome *outcome)
+{
+	_cleanup_close_ int fd = open_same_group(t);
+	enum domain current = DOMAIN_NONE;
+	int r = fd;
+
+	/* The same word written again would give the group a new domain: compare first. */
+	if (r >= 0) {
+		r = sysfs_group_type(fd, &current);
+		if (r >= 0 && current == kernel_type(t->to))
+			return 0;
+		r = sysfs_write_group_type(fd, kernel_type(t->to));
+	}
+	if (r < 0)
+		describe_write_error(t, -r, outcome);
+	return r;
+}
+
+static int fail_device(struct outcome *outcome, const struct transaction_device *device, const char *doing, int r)
+{
+	outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, -r, "%s %s: %s", doing, device ? device->address : "group",
+		    strerror(-r));
+	return r;
+}
+
+/* The one place that decides whether a driver may be taken away. */
+static int check_may_unbind(const struct transaction *t, const struct transaction_device *device,
+			    struct outcome *outcome)
+{
+	_cleanup_free_ char *why = NULL;
+	int r;
+
+	if (!device->may_unbind) {
+		outcome_set(outcome, RESULT_PENDING, PROBLEM_NONE, 0, "waits for driver %s to let go of %s",
+			    device->driver, device->address);
+		return -EBUSY;
+	}
+	if (t->force)
+		return 0;
+	r = in_use(device->address, &why);
+	if (r < 0) {
+		outcome_set(outcome, RESULT_REFUSED, PROBLEM_IN_USE, -r, "cannot tell whether %s is in use: %s",
+			    device->address, strerror(-r));
+		return r;
+	}
+	if (r > 0) {
+		outcome_set(outcome, RESULT_REFUSED, PROBLEM_IN_USE, EBUSY, "%s is in use: %s", device->address, why);
+		return -EBUSY;
+	}
+	return 0;
+}
+
+/* With the type right already, only a device that its rule's driver has not is touched. */
+static bool must_unbind(const struct transaction *t, const struct transaction_device *device)
+{
+	if (t->from != t->to || t->to == DOMAIN_BLOCKED)
+		return true;
+	return device->wanted && device->driver && strcmp(device->wanted, device->driver) != 0;
+}
+
+static int read_drivers(struct transaction *t, struct outcome *outcome)
+{
+	for (size_t i = 0; i < t->n_devices; i++) {
+		struct transaction_device *device = &t->devices[i];
+		_cleanup_free_ char *driver = NULL;
+		int r;
+
+		if (device->bridge)
+			continue;
+		r = sysfs_device_driver(device->address, &driver);
+		if (r < 0)
+			return fail_device(outcome, device, "reading the driver of", r);
+		/* What a group had before quarantine is in the request, and nothing is bound now. */
+		if (driver && (r = replace_str(&device->driver, driver)) < 0)
+			return fail_device(outcome, device, "reading the driver of", r);
+		if (!driver && !device->unbound) {
+			free(device->driver);
+			device->driver = NULL;
+		}
+		if (driver && must_unbind(t, device) && (r = check_may_unbind(t, device, outcome)) < 0)
+			return r;
+	}
+	return 0;
+}
+
+static int step_prepare(struct transaction *t, struct outcome *outcome)
+{
+	_cleanup_close_ int fd = open_same_group(t);
+
+	if (fd < 0) {
+		describe_write_error(t, ESTALE, outcome);
+		return fd;
+	}
+	sysfs_list_drivers(&t->drivers_before);
+	return read_drivers(t, outcome);
+}
+
+static int step_fence(struct transaction *t, struct outcome *outcome)
+{
+	const struct transaction_device *failed = NULL;
+	int r;
+
+	r = fence_pin.close(t, &failed);
+	if (r < 0)
+		return fail_device(outcome, failed, "holding", r);
+	return read_drivers(t, outcome);
+}
+
+static int step_unbind(struct transaction *t, struct outcome *outcome)
+{
+	size_t n_bound = 0;
+
+	for (size_t i = 0; i < t->n_devices; i++)
+		n_bound += t->devices[i].driver && !t->devices[i].bridge && !t->devices[i].unbound;
+	/*
+	 * A kernel that cannot change groups of several devices says so while
+	 * they are bound (EINVAL), and then nothing needs to be unbound to learn it.
+	 */
+	if (n_bound && t->n_devices > 1 && t->from != t->to) {
+		struct outcome trial = {};
+
+		if (write_type(t, &trial) < 0 && trial.result != RESULT_PENDING) {
+			*outcome = trial;
+			return -EINVAL;
+		}
+	}
+	for (size_t i = 0; i < t->n_devices; i++) {
+		struct transaction_device *device = &t->devices[i];
+		int r;
+
+		if (!device->driver || device->bridge || device->unbound || !must_unbind(t, device))
+			continue;
+		r = check_may_unbind(t, device, outcome);
+		if (r < 0)
+			return r;
+		device->unbound = true;
+		r = begin(t, STEP_UNBIND);
+		if (r < 0)
+			return fail_device(outcome, device, "recording the step for", r);
+		r = sysfs_unbind(device->address, device->driver);
+		if (r < 0 && r != -ENODEV) /* ENODEV: it has let go by itself */
+			return fail_device(outcome, device, "unbinding", r);
+	}
+	return 0;
+}
+
+static int step_write(struct transaction *t, struct outcome *outcome)
+{
+	return write_type(t, outcome);
+}
+
+static int step_unfence(struct transaction *t, struct outcome *outcome)
+{
+	const struct transaction_device *failed = NULL;
+	int r;
+
+	r = fence_pin.open(t, &failed);
+	return r < 0 ? fail_device(outcome, failed, "releasing", r) : 0;
+}
+
+/* A driver that was loaded while the fence was closed has missed the devices. */
+static bool driver_arrived(const struct transaction *t)
+{
+	_cleanup_strv_ char **drivers = NULL;
+
+	if (!t->drivers_before || sysfs_list_drivers(&drivers) < 0)
+		return false;
+	for (char **driver = drivers; driver && *driver; driver++)
+		if (!strv_contains(t->drivers_before, *driver))
+			return true;
+	return false;
+}
+
+/* What must be bound in the end: the rule's driver, else what was bound before; NULL for whatever takes it. */
+static const char *expected_driver(const struct transaction_device *device)
+{
+	return device->wanted ? device->wanted : device->driver;
+}
+
+static int probe_device(const struct transaction *t, const struct transaction_device *device, const char *driver)
+{
+	_cleanup_free_ char *bound = NULL;
+	int r;
+
+	r = sysfs_device_driver(device->address, &bound);
+	if (r < 0 || bound)
+		return r;
+	if (!driver) {
+		/* Nobody had it. It gets a chance only if it may have lost one to the fence. */
+		if (device->fresh || driver_arrived(t))
+			sysfs_probe(device->address);
+		return 0;
+	}
+	r = sysfs_bind(device->address, driver);
+	if (r == -ENOENT) {
+		/* The driver's module went away meanwhile: what is left may take it. */
+		sysfs_probe(device->address);
+		return 0;
+	}
+	return r;
+}
+
+static int step_probe(struct transaction *t, struct outcome *outcome)
+{
+	for (size_t i = 0; i < t->n_devices; i++) {
+		struct transaction_device *device = &t->devices[i];
+		const char *driver = expected_driver(device);
+		int r;
+
+		if (device->bridge)
+			continue;
+		r = probe_device(t, device, driver);
+		if (r < 0) {
+			outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, -r, "driver %s does not take %s under %s: %s",
+				    strempty(driver), device->address, domain_to_string(t->to), strerror(-r));
+			return r;
+		}
+	}
+	return 0;
+}
+
+static int step_verify(struct transaction *t, struct outcome *outcome)
+{
+	enum domain type = DOMAIN_NONE;
+
+	if (!read_type(t, &type) || type != kernel_type(t->to)) {
+		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, ESTALE,
+			    "the type is %s after %s was written and accepted", domain_to_string(type),
+			    domain_to_string(t->to));
+		return -ESTALE;
+	}
+	for (size_t i = 0; i < t->n_devices; i++) {
+		const struct transaction_device *device = &t->devices[i];
+		const char *expected = t->to == DOMAIN_BLOCKED ? NULL : expected_driver(device);
+		_cleanup_free_ char *driver = NULL;
+		int r;
+
+		if (device->bridge)
+			continue;
+		r = sysfs_device_driver(device->address, &driver);
+		if (r < 0)
+			return fail_device(outcome, device, "reading the driver of", r);
+		if (t->to == DOMAIN_BLOCKED && driver) {
+			outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, EBUSY, "%s has driver %s although it is held",
+				    device->address, driver);
+			return -EBUSY;
+		}
+		if (expected && !driver && sysfs_driver_exists(expected)) {
+			outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, ENODEV, "%s has no driver although %s took it",
+				    device->address, expected);
+			return -ENODEV;
+		}
+	}
+	return 0;
+}
+
+/* Adds to what OUTCOME says already, within its bounds. */
+static void add_reason(struct outcome *outcome, const char *text)
+{
+	size_t length = strlen(outcome->reason);
+
+	snprintf(outcome->reason + length, sizeof(outcome->reason) - length, "%s%s", length ? "; " : "", text);
+}
+
+static void add_left(struct outcome *outcome, const char *what, const char *address, int r)
+{
+	_cleanup_free_ char *text = strf("could not put back %s of %s: %s", what, address, strerror(-r));
+
+	if (text)
+		add_reason(outcome, text);
+}
+
+/* Opens the fence and gives back the drivers, whatever happens on the way. */
+static void give_back(struct transaction *t, struct outcome *outcome)
+{
+	const struct transaction_device *failed = NULL;
+	int r;
+
+	t->step = STEP_FENCE; /* overrides as they were, not as the rule wants them */
+	r = fence_pin.open(t, &failed);
+	if (r < 0)
+		add_left(outcome, "the driver override", failed->address, r);
+	for (size_t i = 0; i < t->n_devices; i++) {
+		struct transaction_device *device = &t->devices[i];
+
+		if (device->bridge || !(device->unbound || device->fresh || !device->driver))
+			continue;
+		r = probe_device(t, device, device->driver);
+		if (r == -ENODEV && sysfs_device_driver(device->address, &(char *){ NULL }) == -ENODEV)
+			continue; /* unplugged */
+		if (r < 0)
+			add_left(outcome, "the driver", device->address, r);
+		else
+			device->unbound = false;
+	}
+}
+
+/* The rule's driver may have taken a device before another device's failed. */
+static void unbind_again(struct transaction *t, struct outcome *outcome)
+{
+	for (size_t i = 0; i < t->n_devices; i++) {
+		struct transaction_device *device = &t->devices[i];
+		_cleanup_free_ char *driver = NULL;
+		_cleanup_free_ char *why = NULL;
+		int r;
+
+		if (device->bridge || sysfs_device_driver(device->address, &driver) < 0 || !driver)
+			continue;
+		/* Somebody may have mounted it in the moment that it was back. */
+		if (!t->force && in_use(device->address, &why) != 0) {
+			add_reason(outcome, strempty(why));
+			continue;
+		}
+		device->unbound = true;
+		r = sysfs_unbind(device->address, driver);
+		if (r < 0 && r != -ENODEV)
+			add_left(outcome, "the state", device->address, r);
+	}
+}
+
+static void put_back_override(const struct transaction_device *device)
+{
+	_cleanup_free_ char *override = NULL;
+
+	/* Only what this transaction has set itself. */
+	if (device->wanted && sysfs_read_override(device->address, &override) >= 0 && override &&
+	    strcmp(override, device->wanted) == 0)
+		sysfs_write_override(device->address, device->override);
+}
+
+static void roll_back(struct transaction *t, struct outcome *outcome)
+{
+	enum domain type = DOMAIN_NONE;
+	enum domain old = kernel_type(t->from);
+
+	if (t->step >= STEP_WRITE && old != DOMAIN_NONE && read_type(t, &type) && type != old) {
+		struct outcome writing = {};
+		struct transaction back = *t;
+
+		unbind_again(t, outcome);
+		back.to = old;
+		if (write_type(&back, &writing) < 0) {
+			add_reason(outcome, "could not put back the type");
+			add_reason(outcome, writing.reason);
+		}
+	}
+	for (size_t i = 0; i < t->n_devices; i++)
+		put_back_override(&t->devices[i]);
+	/* A group that was in quarantine stays there: its fence is what was found. */
+	if (t->from != DOMAIN_BLOCKED)
+		give_back(t, outcome);
+	if (outcome->result == RESULT_FAILED && read_type(t, &type) && (old == DOMAIN_NONE || type == old))
+		add_reason(outcome, "rolled back");
+}
+
+static void run_steps(struct transaction *t, struct outcome *outcome)
+{
+	static const struct {
+		enum step step;
+		int (*run)(struct transaction *t, struct outcome *outcome);
+		bool skip_blocked; /* a quarantine leaves the fence closed */
+	} steps[] = {
+		{ STEP_PREPARE, step_prepare, false }, { STEP_FENCE, step_fence, false },
+		{ STEP_UNBIND, step_unbind, false },   { STEP_WRITE, step_write, false },
+		{ STEP_UNFENCE, step_unfence, true },  { STEP_PROBE, step_probe, true },
+		{ STEP_VERIFY, step_verify, false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(steps); i++) {
+		int r;
+
+		if (steps[i].skip_blocked && t->to == DOMAIN_BLOCKED)
+			continue;
+		r = begin(t, steps[i].step);
+		if (r < 0)
+			fail_device(outcome, NULL, "recording a step for the", r);
+		else
+			r = steps[i].run(t, outcome);
+		if (r < 0) {
+			roll_back(t, outcome);
+			return;
+		}
+	}
+}
+
+void transaction_run(struct transaction *t, struct outcome *outcome)
+{
+	*outcome = (struct outcome){ .result = RESULT_DONE };
+	if (t->way == WAY_TRANSACTION) {
+		run_steps(t, outcome);
+		/* A quarantine's record lives on: it is what its end has to put back. */
+		if (t->record_dir && !(t->to == DOMAIN_BLOCKED && outcome->result == RESULT_DONE) &&
+		    !(t->from == DOMAIN_BLOCKED && outcome->result != RESULT_DONE))
+			record_remove(t->record_dir, t->group);
+		return;
+	}
+	write_type(t, outcome);
+}
+
+void transaction_recover(struct transaction *t, struct outcome *outcome)
+{
+	*outcome = (struct outcome){ .result = RESULT_DONE };
+	for (size_t i = 0; i < t->n_devices; i++)
+		put_back_override(&t->devices[i]);
+	give_back(t, outcome);
+	if (t->record_dir)
+		record_remove(t->record_dir, t->group);
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <string.h>
+
+#include "daemon/group-store.h"
+#include "daemon/record.h"
+#include "daemon/state-file.h"
+#include "daemon/way.h"
+
+static const char *wanted_driver(const struct group *group, size_t i)
+{
+	return group->decision.target != DOMAIN_BLOCKED && i < group->decision.n_devices ?
+		       group->decision.devices[i].driver :
+		       NULL;
+}
+
+static bool has_override(const struct device *device, const char *driver)
+{
+	_cleanup_free_ char *override = NULL;
+
+	return sysfs_read_override(device->address, &override) >= 0 && override && strcmp(override, driver) == 0;
+}
+
+enum driver_need {
+	DRIVER_FINE,
+	DRIVER_CHANGE, /* the override is to be set, and the device given to the driver */
+	DRIVER_MISSING, /* it is not loaded: a bound device keeps its driver until it is */
+};
+
+static enum driver_need driver_need(const struct group *group, size_t i)
+{
+	const struct device *device = group->devices[i];
+	const char *wanted = wanted_driver(group, i);
+
+	if (!wanted || device->attributes.bridge || (device->driver && strcmp(device->driver, wanted) == 0))
+		return DRIVER_FINE;
+	if (sysfs_driver_exists(wanted))
+		return DRIVER_CHANGE;
+	/* Nothing is bound: the override can wait on the device for its driver to be loaded. */
+	return !device->driver && !has_override(device, wanted) ? DRIVER_CHANGE : DRIVER_MISSING;
+}
+
+static bool may_unbind(const struct group *group, const struct device *device, const struct way_options *options)
+{
+	if (options->rebind || group->decision.rebind == REBIND_ALWAYS)
+		return true;
+	return group->decision.rebind == REBIND_HOTPLUG && device->fresh;
+}
+
+static char *describe_wait(const struct group *group, const struct device *device)
+{
+	const char *driver = device->driver;
+
+	if (sysfs_driver_is_builtin(driver))
+		return strf("waits for driver %s to let go of %s; it is built into the kernel and was there before "
+			    "anything could act: rebind = always unbinds it where the device is not in use, the kernel "
+			    "parameters iommu.passthrough= and iommu.strict= set the type for all at boot",
+			    driver, device->address);
+	return strf("waits for driver %s to let go of %s (%s)", driver, device->address,
+		    group->decision.rebind == REBIND_NEVER ? "rebind = never" :
+							     "rebind = hotplug, and it was not plugged in just now");
+}
+
+enum way way_choose(const struct group *group, const struct way_options *options, bool *ret_lacking, char **ret_reason)
+{
+	const struct device *bound = NULL, *stuck = NULL;
+	enum domain target = group->decision.target;
+	bool change_driver = false, fresh = false, lacking = false;
+	bool change_type = target != group->type;
+
+	*ret_reason = NULL;
+	*ret_lacking = false;
+	for (size_t i = 0; i < group->n_devices; i++) {
+		const struct device *device = group->devices[i];
+		enum driver_need need = driver_need(group, i);
+
+		if (device->attributes.bridge)
+			continue;
+		if (need == DRIVER_MISSING && !lacking) {
+			lacking = true;
+			*ret_reason = strf("driver %s, which the rule wants for %s, is not loaded (modprobe %s)",
+					   wanted_driver(group, i), device->address, wanted_driver(group, i));
+		}
+		change_driver |= need == DRIVER_CHANGE;
+		fresh |= device->fresh;
+		if (!device->driver || (!change_type && need != DRIVER_CHANGE))
+			continue;
+		bound = device;
+		if (!may_unbind(group, device, options) && !stuck)
+			stuck = device;
+	}
+	if (!change_type && !change_driver) {
+		*ret_lacking = lacking;
+		return WAY_NOTHING;
+	}
+	/* The live change is the kernel's own; it asks for nothing but the type to be DMA. */
+	if (group->type == DOMAIN_DMA && target == DOMAIN_DMA_FQ && !change_driver && bound)
+		return WAY_LIVE;
+	if (stuck) {
+		free(*ret_reason);
+		*ret_reason = describe_wait(group, stuck);
+		return WAY_WAIT;
+	}
+	/* A device that was plugged in just now may be bound at any moment, so the fence comes first. */
+	if (!bound && !fresh && !change_driver && group->type != DOMAIN_BLOCKED && target != DOMAIN_BLOCKED)
+		return WAY_WRITE;
+	return WAY_TRANSACTION;
+}
+
+/* What a quarantined device had before: its end gives that back. */
+static void take_from_quarantine(struct transaction_device *device, const struct transaction *quarantine)
+{
+	for (size_t i = 0; i < quarantine->n_devices; i++) {
+		const struct transaction_device *kept = &quarantine->devices[i];
+
+		if (strcmp(kept->address, device->address) != 0)
+			continue;
+		device->driver = kept->driver;
+		device->override = kept->override;
+	}
+}
+
+struct transaction *way_prepare(const struct group *group, enum way way, const struct way_options *options, bool force)
+{
+	_cleanup_(transaction_freep) struct transaction *t = calloc(1, sizeof(*t));
+	_cleanup_(transaction_freep) struct transaction *quarantine = NULL;
+
+	if (!t)
+		return NULL;
+	t->group = group->id;
+	t->way = way;
+	t->from = group->type;
+	t->to = group->decision.target;
+	t->force = force;
+	t->record_dir = RECORD_DIR;
+	if (group->type == DOMAIN_BLOCKED)
+		record_read(RECORD_DIR, group->id, &quarantine);
+	for (size_t i = 0; i < group->n_devices; i++) {
+		const struct device *device = group->devices[i];
+		struct transaction_device item = {
+			.address = device->address,
+			.driver = device->driver,
+			.wanted = (char *)wanted_driver(group, i),
+			.bridge = device->attributes.bridge,
+			.may_unbind = may_unbind(group, device, options),
+			.fresh = device->fresh,
+		};
+
+		if (group->type == DOMAIN_BLOCKED && !item.bridge) {
+			item.pinned = item.unbound = true;
+			item.fresh = true; /* it lost whatever chance it had to be bound */
+			if (quarantine)
+				take_from_quarantine(&item, quarantine);
+		}
+		if (transaction_add_device(t, &item) < 0)
+			return NULL;
+	}
+	return TAKE_PTR(t);
+}

@@ -1,0 +1,25 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef DAEMON_WORKER_H
+#define DAEMON_WORKER_H
+
+#include "daemon/manager.h"
+#include "daemon/transaction.h"
+
+/*
+ * One process for one transaction: every write to sysfs may wait in the kernel
+ * for as long as a driver likes, and the daemon must not.
+ */
+
+/* Takes T over, also on failure. GROUP may be NULL (a group that is gone). RECOVER: see transaction_recover(). */
+int worker_start(struct manager *m, struct group *group, struct transaction *t, bool recover);
+
+/* Whether another may be started now. */
+bool worker_available(const struct manager *m);
+
+/* The group is going: its worker ends without it. */
+void worker_detach(struct group *group);
+
+/* Forgets all workers; the processes go on or die with the service's control group. */
+void worker_free_all(struct manager *m);
+
+#endif
