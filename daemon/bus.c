@@ -5,6 +5,7 @@
 
 #include "daemon/bus.h"
 #include "daemon/log.h"
+#include "daemon/policy-store.h"
 
 #define GROUP_PREFIX BUS_ROOT "/group"
 #define DEVICE_PREFIX BUS_ROOT "/device"
@@ -304,6 +305,7 @@ static int on_connected(sd_bus_message *message, void *userdata, sd_bus_error *e
 	(void)message;
 	(void)error;
 	log_debug("Joined the bus");
+	policy_store_keep(m);
 	/* Whoever looks from now on sees them; only what comes later needs an announcement. */
 	for (size_t i = 0; i < m->inventory.n_groups; i++) {
 		m->inventory.groups[i]->published = true;

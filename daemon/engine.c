@@ -100,6 +100,18 @@ static char *make_key(const struct decision *decision)
 	return key;
 }
 
+/* Restored, and no rule wishes anything: the group is nobody's again. */
+static bool override_is_done(const struct group *group)
+{
+	if (!group->has_override || group->override.domain != DOMAIN_AUTO || group->type != group->boot_type ||
+	    group->decision.verdict != VERDICT_UNMANAGED)
+		return false;
+	for (size_t i = 0; i < group->n_devices; i++)
+		if (group->devices[i]->given_driver)
+			return false;
+	return true;
+}
+
 static int decide(struct manager *m, struct group *group, bool policy_read, bool *ret_changed)
 {
 	_cleanup_(group_facts_clear) struct group_facts facts = {};
@@ -121,6 +133,10 @@ static int decide(struct manager *m, struct group *group, bool policy_read, bool
 	if (group->has_override && policy_read && strcmp(strempty(group->override_key), key) != 0) {
 		log_info("Group %u: the policy has changed and takes the place of SetGroupType %s", group->id,
 			 domain_to_string(group->override.domain));
+		group->has_override = false;
+		group_store_save(group);
+	}
+	if (override_is_done(group)) {
 		group->has_override = false;
 		group_store_save(group);
 	}
@@ -264,6 +280,12 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 		decided_first_time(group);
 		return;
 	}
+	if (worker_in_the_way(m, group)) {
+		group->waiting |= triggers | TRIGGER_REQUEST;
+		set_state(m, group, STATE_PENDING, PROBLEM_NONE,
+			  "waits for an earlier change of the same devices to end in the kernel");
+		return;
+	}
 	if (!worker_available(m)) {
 		group->waiting |= triggers | TRIGGER_REQUEST;
 		return;
@@ -318,10 +340,25 @@ void engine_evaluate(struct manager *m, struct group *group, unsigned triggers)
 	}
 }
 
-static void note_applied(struct group *group)
+/* Which devices have a rule's driver by the daemon's doing, for Restore() to take back. */
+static void note_drivers(struct group *group, const struct transaction *t)
+{
+	for (size_t i = 0; i < t->n_devices; i++)
+		for (size_t j = 0; j < group->n_devices; j++) {
+			const struct transaction_device *done = &t->devices[i];
+			struct device *device = group->devices[j];
+
+			if (t->way == WAY_TRANSACTION && (done->wanted || done->release) &&
+			    strcmp(done->address, device->address) == 0)
+				replace_str(&device->given_driver, done->wanted);
+		}
+}
+
+static void note_applied(struct group *group, const struct transaction *t)
 {
 	const struct policy_rule *rule = first_rule(group);
 
+	note_drivers(group, t);
 	group->applied = group->decision.target;
 	free(group->applied_by);
 	group->applied_by = group->has_override ? strdup("SetGroupType") :
@@ -411,7 +448,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		finish_recovery(m, group, outcome, again);
 	else if (outcome->result == RESULT_DONE && group->decided && group->type == t->to &&
 	    group->decision.target == t->to) {
-		note_applied(group);
+		note_applied(group, t);
 		set_state(m, group, STATE_COMPLIANT, PROBLEM_NONE, group->decision.reason);
 		log_applied(group, t, duration_usec);
 		decided_first_time(group);
@@ -420,11 +457,14 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 	} else if (outcome->result == RESULT_DONE) {
 		/* The devices are not those of the request any more. */
 		manager_queue_group(m, group->id, again | TRIGGER_PLUGGED);
+	} else if ((again & (TRIGGER_PLUGGED | TRIGGER_LEFT)) &&
+		   (outcome->error == ESTALE || outcome->error == ENODEV || outcome->error == ENOENT)) {
+		/* Devices came or went meanwhile, which is no failure: for those that are there now it is done again. */
+		manager_queue_group(m, group->id, again);
 	} else {
 		enum problem problem = outcome->result == RESULT_PENDING ? PROBLEM_NONE : outcome->problem;
 
 		set_state(m, group, state_of(outcome), problem, outcome->reason);
-		/* A stale request (devices came or went meanwhile) is made again; their events say so. */
 		if (again)
 			manager_queue_group(m, group->id, again);
 		else

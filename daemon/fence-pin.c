@@ -67,7 +67,7 @@ static int unpin(const struct transaction *t, const struct transaction_device *d
 	if (!override || strcmp(override, TRANSACTION_PIN) != 0)
 		return 0;
 	/* On the way back (a rollback or recovery) the rule's driver is not for the device yet. */
-	if (t->step >= STEP_UNFENCE && device->wanted)
+	if (t->step >= STEP_UNFENCE && (device->wanted || device->release))
 		value = device->wanted;
 	return sysfs_write_override(device->address, value);
 }

@@ -13,6 +13,9 @@ static void write_body(FILE *f, const void *data)
 	/* First, so that what follows is known to be this group's. */
 	for (size_t i = 0; i < group->n_devices; i++)
 		fprintf(f, "device=%s\n", group->devices[i]->address);
+	for (size_t i = 0; i < group->n_devices; i++)
+		if (group->devices[i]->given_driver)
+			fprintf(f, "given=%s %s\n", group->devices[i]->address, group->devices[i]->given_driver);
 	fprintf(f, "boot-type=%s\n", domain_to_string(group->boot_type));
 	fprintf(f, "applied=%s\n", domain_to_string(group->applied));
 	if (group->applied_by)
@@ -31,6 +34,21 @@ struct loader {
 	bool same; /* one of its devices is the group's */
 };
 
+/* "ADDRESS DRIVER"; of a device that is not there any more it is no matter. */
+static int take_given(struct group *group, const char *value)
+{
+	const char *space = strchr(value, ' ');
+	size_t length = space ? (size_t)(space - value) : 0;
+
+	for (size_t i = 0; space && i < group->n_devices; i++) {
+		struct device *device = group->devices[i];
+
+		if (strlen(device->address) == length && strncmp(device->address, value, length) == 0)
+			return replace_str(&device->given_driver, space + 1);
+	}
+	return 0;
+}
+
 static int on_key(void *userdata, const char *section, const char *key, const char *value)
 {
 	struct loader *loader = userdata;
@@ -41,6 +59,8 @@ static int on_key(void *userdata, const char *section, const char *key, const ch
 	if (strcmp(key, "device") == 0) {
 		for (size_t i = 0; i < loader->group->n_devices; i++)
 			loader->same |= strcmp(loader->group->devices[i]->address, value) == 0;
+	} else if (strcmp(key, "given") == 0) {
+		return take_given(loader->group, value) >= 0;
 	} else if (strcmp(key, "boot-type") == 0) {
 		read->boot_type = domain_from_string(value);
 	} else if (strcmp(key, "applied") == 0) {

@@ -152,6 +152,7 @@ static void device_free(struct device *device)
 		return;
 	free(device->address);
 	free(device->driver);
+	free(device->given_driver);
 	sysfs_device_clear(&device->attributes);
 	free(device);
 }

@@ -21,6 +21,7 @@ struct device {
 	char *address;
 	struct sysfs_device attributes;
 	char *driver; /* NULL: none */
+	char *given_driver; /* driver_override that the daemon has set for a rule, NULL for none */
 	struct group *group; /* NULL: none (yet) */
 	bool fresh; /* plugged in while the daemon ran, and not decided yet */
 	bool published; /* its bus object has been announced */

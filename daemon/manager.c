@@ -27,7 +27,8 @@
  * first alone would be another than that about all.
  */
 #define PLUG_SETTLE_USEC (30 * USEC_PER_MSEC)
-/* A stop waits for changes under way, up to the unit's TimeoutStopSec. */
+/* How long the boot may be held up by what the kernel does. */
+#define FIRST_PASS_USEC (5 * USEC_PER_SEC)
 #define LOCK_FILE RUN_DIR "/lock"
 
 static int on_queue(sd_event_source *s, void *userdata)
@@ -94,7 +95,8 @@ void manager_worker_free(struct manager *m)
 	for (size_t i = 0; i < m->inventory.n_groups; i++)
 		if (m->inventory.groups[i]->waiting)
 			manager_queue_group(m, m->inventory.groups[i]->id, 0);
-	if (m->stopping && !m->workers)
+	/* A worker that is past its deadline may be stuck for good; its record is for the next start. */
+	if (m->stopping && m->n_running == 0)
 		sd_event_exit(m->event, EXIT_SUCCESS);
 }
 
@@ -235,7 +237,7 @@ static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *
 	(void)si;
 	m->stopping = true;
 	sd_notify(0, "STOPPING=1");
-	if (!m->workers)
+	if (m->n_running == 0)
 		return sd_event_exit(m->event, EXIT_SUCCESS);
 	log_info("Waiting for changes under way before stopping");
 	return 0;
@@ -323,15 +325,31 @@ static void report_iommu(const struct manager *m)
 			   "firmware, or boot with intel_iommu=on)");
 }
 
-/* --once ends when nothing is queued or under way. */
+/* What was found at the start is as the policy wants it, as far as that can be. */
+static int first_pass_done(struct manager *m)
+{
+	m->settled_source = sd_event_source_disable_unref(m->settled_source);
+	m->settled_timer = sd_event_source_disable_unref(m->settled_timer);
+	if (m->options->once)
+		return sd_event_exit(m->event, EXIT_SUCCESS);
+	m->ready = true;
+	sd_notify(0, "READY=1");
+	return 0;
+}
+
 static int on_idle(sd_event_source *s, void *userdata)
 {
 	struct manager *m = userdata;
 
 	(void)s;
-	if (m->n_queue == 0 && !m->workers)
-		return sd_event_exit(m->event, EXIT_SUCCESS);
-	return 0;
+	return m->n_queue == 0 && m->n_running == 0 ? first_pass_done(m) : 0;
+}
+
+static int on_first_pass_late(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	(void)s;
+	(void)usec;
+	return first_pass_done(userdata);
 }
 
 static int once_status(const struct manager *m)
@@ -354,8 +372,17 @@ static int start(struct manager *m)
 	report_iommu(m);
 	recover(m);
 	manager_queue_all(m, TRIGGER_START);
+	/* Also where there is no group at all: the pass over nothing ends at once. */
+	if ((r = sd_event_source_set_enabled(m->queue_source, SD_EVENT_ONESHOT)) < 0)
+		return r;
+	if ((r = sd_event_add_post(m->event, &m->settled_source, on_idle, m)) < 0)
+		return r;
 	if (m->options->once)
-		return sd_event_add_post(m->event, NULL, on_idle, m);
+		return 0;
+	/* udev's trigger waits for READY: groups are changed before their drivers are loaded, within reason. */
+	if ((r = sd_event_add_time_relative(m->event, &m->settled_timer, CLOCK_MONOTONIC, FIRST_PASS_USEC, 0,
+					    on_first_pass_late, m)) < 0)
+		return r;
 	if ((r = policy_store_watch(m)) < 0 || (r = bus_start(m)) < 0)
 		return r;
 	manager_update_status(m);
@@ -376,8 +403,6 @@ int manager_run(const struct options *options)
 	if ((r = add_sources(&m)) < 0 || (r = start(&m)) < 0) {
 		log_error("Cannot start: %s", strerror(-r));
 	} else {
-		if (!options->once)
-			sd_notifyf(0, "READY=1\n%s", strempty(m.status));
 		r = sd_event_loop(m.event);
 		if (r < 0)
 			log_error("The event loop ended: %s", strerror(-r));
@@ -388,6 +413,8 @@ int manager_run(const struct options *options)
 	uevent_stop(&m);
 	policy_store_free(&m);
 	inventory_clear(&m.inventory);
+	sd_event_source_disable_unref(m.settled_source);
+	sd_event_source_disable_unref(m.settled_timer);
 	sd_event_source_disable_unref(m.queue_source);
 	sd_event_source_disable_unref(m.plug_source);
 	sd_event_unref(m.event);

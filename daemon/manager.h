@@ -63,6 +63,9 @@ struct manager {
 	sd_event_source *bus_retry_source, *flush_source;
 	struct waiter *waiters;
 
+	sd_event_source *settled_source, *settled_timer;
+	bool ready; /* the service manager has been told */
+	bool copy_due; /* the policy in force is to be kept once the file systems are there */
 	bool stopping;
 	char *status; /* what was last told to the service manager */
 };

@@ -69,8 +69,8 @@ int policy_store_start(struct manager *m)
 		m->policy_generation = 1;
 		take_errors(m, &errors);
 		log_loaded(m);
-		if (!m->options->once)
-			policy_copy_save(m->policy);
+		/* Early at boot /var may not be there: kept when the bus is, see bus.c. */
+		m->copy_due = true;
 		return 0;
 	}
 	if (r != -EBADMSG)
@@ -116,11 +116,19 @@ int policy_store_reload(struct manager *m)
 		engine_policy_changed(m);
 		policy_free(old);
 		log_loaded(m);
-		policy_copy_save(m->policy);
+		m->copy_due = true;
+		policy_store_keep(m);
 	}
 	bus_policy_reloaded(m, r >= 0);
 	manager_update_status(m);
 	return r;
+}
+
+void policy_store_keep(struct manager *m)
+{
+	if (m->copy_due)
+		policy_copy_save(m->policy);
+	m->copy_due = false;
 }
 
 /*

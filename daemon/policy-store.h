@@ -21,6 +21,9 @@ int policy_store_reload(struct manager *m);
 /* Watches the folders; a change is followed by a reload once they are quiet for a moment. */
 int policy_store_watch(struct manager *m);
 
+/* Keeps the policy in force, if that has not been done. To be called once /var is there. */
+void policy_store_keep(struct manager *m);
+
 void policy_store_free(struct manager *m);
 
 #endif

@@ -43,6 +43,7 @@ static void write_body(FILE *f, const void *data)
 		write_text(f, "override", d->override);
 		write_text(f, "wanted", d->wanted);
 		write_flag(f, "bridge", d->bridge);
+		write_flag(f, "release", d->release);
 		write_flag(f, "fresh", d->fresh);
 		write_flag(f, "pinned", d->pinned);
 		write_flag(f, "unbound", d->unbound);
@@ -83,6 +84,8 @@ static int read_device_key(struct transaction_device *d, const char *key, const 
 		return replace_str(&d->wanted, value);
 	if (strcmp(key, "bridge") == 0)
 		d->bridge = yes;
+	else if (strcmp(key, "release") == 0)
+		d->release = yes;
 	else if (strcmp(key, "fresh") == 0)
 		d->fresh = yes;
 	else if (strcmp(key, "pinned") == 0)

@@ -208,6 +208,8 @@ static bool must_unbind(const struct transaction *t, const struct transaction_de
 {
 	if (t->from != t->to || t->to == DOMAIN_BLOCKED)
 		return true;
+	if (device->release)
+		return true;
 	return device->wanted && device->driver && strcmp(device->wanted, device->driver) != 0;
 }
 
@@ -327,6 +329,8 @@ static bool driver_arrived(const struct transaction *t)
 /* What must be bound in the end: the rule's driver, else what was bound before; NULL for whatever takes it. */
 static const char *expected_driver(const struct transaction_device *device)
 {
+	if (device->release)
+		return NULL;
 	return device->wanted ? device->wanted : device->driver;
 }
 
@@ -340,7 +344,7 @@ static int probe_device(const struct transaction *t, const struct transaction_de
 		return r;
 	if (!driver) {
 		/* Nobody had it. It gets a chance only if it may have lost one to the fence. */
-		if (device->fresh || driver_arrived(t))
+		if (device->fresh || device->release || driver_arrived(t))
 			sysfs_probe(device->address);
 		return 0;
 	}
@@ -475,9 +479,11 @@ static void put_back_override(const struct transaction_device *device)
 {
 	_cleanup_free_ char *override = NULL;
 
-	/* Only what this transaction has set itself. */
-	if (device->wanted && sysfs_read_override(device->address, &override) >= 0 && override &&
-	    strcmp(override, device->wanted) == 0)
+	if (sysfs_read_override(device->address, &override) < 0)
+		return;
+	/* Only what this transaction has set, or cleared, itself. */
+	if ((device->wanted && override && strcmp(override, device->wanted) == 0) ||
+	    (device->release && device->override && !override))
 		sysfs_write_override(device->address, device->override);
 }
 

@@ -6,8 +6,16 @@
 #include "daemon/state-file.h"
 #include "daemon/way.h"
 
+/* Restore() takes back what a rule gave, its driver too. */
+static bool is_restored(const struct group *group)
+{
+	return group->has_override && group->override.domain == DOMAIN_AUTO;
+}
+
 static const char *wanted_driver(const struct group *group, size_t i)
 {
+	if (is_restored(group))
+		return NULL;
 	return group->decision.target != DOMAIN_BLOCKED && i < group->decision.n_devices ?
 		       group->decision.devices[i].driver :
 		       NULL;
@@ -18,6 +26,11 @@ static bool has_override(const struct device *device, const char *driver)
 	_cleanup_free_ char *override = NULL;
 
 	return sysfs_read_override(device->address, &override) >= 0 && override && strcmp(override, driver) == 0;
+}
+
+static bool must_release(const struct group *group, const struct device *device)
+{
+	return is_restored(group) && device->given_driver && has_override(device, device->given_driver);
 }
 
 enum driver_need {
@@ -31,6 +44,8 @@ static enum driver_need driver_need(const struct group *group, size_t i)
 	const struct device *device = group->devices[i];
 	const char *wanted = wanted_driver(group, i);
 
+	if (must_release(group, device))
+		return DRIVER_CHANGE;
 	if (!wanted || device->attributes.bridge || (device->driver && strcmp(device->driver, wanted) == 0))
 		return DRIVER_FINE;
 	if (sysfs_driver_exists(wanted))
@@ -140,6 +155,7 @@ struct transaction *way_prepare(const struct group *group, enum way way, const s
 			.address = device->address,
 			.driver = device->driver,
 			.wanted = (char *)wanted_driver(group, i),
+			.release = must_release(group, device),
 			.bridge = device->attributes.bridge,
 			.may_unbind = may_unbind(group, device, options),
 			.fresh = device->fresh,

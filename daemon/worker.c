@@ -48,6 +48,28 @@ bool worker_available(const struct manager *m)
 	return m->n_running < m->settings.max_workers;
 }
 
+static bool has_address(const struct transaction *t, const char *address)
+{
+	for (size_t i = 0; i < t->n_devices; i++)
+		if (strcmp(t->devices[i].address, address) == 0)
+			return true;
+	return false;
+}
+
+bool worker_in_the_way(const struct manager *m, const struct group *group)
+{
+	for (const struct worker *worker = m->workers; worker; worker = worker->next) {
+		if (worker->group || !worker->transaction)
+			continue;
+		if (worker->transaction->group == group->id)
+			return true;
+		for (size_t i = 0; i < group->n_devices; i++)
+			if (has_address(worker->transaction, group->devices[i]->address))
+				return true;
+	}
+	return false;
+}
+
 void worker_detach(struct group *group)
 {
 	if (group->worker)

@@ -16,6 +16,12 @@ int worker_start(struct manager *m, struct group *group, struct transaction *t, 
 /* Whether another may be started now. */
 bool worker_available(const struct manager *m);
 
+/*
+ * Whether a worker is still at GROUP's number or devices that began when they
+ * were another group's: it may undo what a new one does.
+ */
+bool worker_in_the_way(const struct manager *m, const struct group *group);
+
 /* The group is going: its worker ends without it. */
 void worker_detach(struct group *group);
 
