@@ -1,0 +1,366 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <check.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "daemon/inventory.h"
+#include "daemon/log.h"
+#include "daemon/record.h"
+#include "daemon/settings.h"
+#include "daemon/sysfs.h"
+#include "daemon/util.h"
+#include "daemon/way.h"
+#include "tests/unit/fake-sysfs.h"
+
+#define NIC "0000:01:00.0"
+#define NIC2 "0000:01:00.1"
+
+START_TEST(address_valid)
+{
+	static const struct {
+		const char *text;
+		bool valid;
+	} table[] = {
+		{ "0000:00:00.0", true },  { "0000:3b:1f.7", true },   { "10000:00:00.0", true },
+		{ "fffffffff:00:0.0", 0 }, { "0000:00:00.8", false },  { "000:00:00.0", false },
+		{ "0000:00:00", false },   { "0000:00:00.0 ", false }, { "0000:0G:00.0", false },
+		{ "0000:3B:00.0", false }, { "", false },	       { "../0000:00:00.0", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		ck_assert_msg(address_is_valid(table[i].text) == table[i].valid, "%s", table[i].text);
+}
+END_TEST
+
+START_TEST(device_attributes)
+{
+	struct sysfs_device device;
+	unsigned group;
+	char *driver;
+
+	fake_group(5, "DMA");
+	fake_driver("e1000e");
+	fake_device(NIC, 5, "e1000e");
+	ck_assert_int_eq(sysfs_read_device(NIC, &device), 0);
+	ck_assert_uint_eq(device.vendor, 0x8086);
+	ck_assert_uint_eq(device.subdevice, 0xa01f);
+	ck_assert_uint_eq(device.class_code, 0x020000);
+	ck_assert(!device.bridge && !device.removable && !device.virtual_function && !device.multifunction);
+	ck_assert_str_eq(device.iommu, "dmar0");
+	ck_assert_uint_eq(strv_len(device.parents), 1);
+	ck_assert_str_eq(device.parents[0], "0000:00:1c.0");
+	sysfs_device_clear(&device);
+	ck_assert_int_eq(sysfs_device_group(NIC, &group), 0);
+	ck_assert_uint_eq(group, 5);
+	ck_assert_int_eq(sysfs_device_driver(NIC, &driver), 0);
+	ck_assert_str_eq(driver, "e1000e");
+	free(driver);
+	ck_assert_int_eq(sysfs_read_device("0000:09:00.0", &device), -ENOENT);
+	ck_assert_int_eq(sysfs_read_device("../../etc", &device), -EINVAL);
+}
+END_TEST
+
+START_TEST(device_garbage)
+{
+	static const char *const values[] = { "", "0x\n", "12345\n", "0x8086 \n", "zz\n", "-1\n" };
+	struct sysfs_device device;
+
+	for (size_t i = 0; i < ARRAY_LEN(values); i++) {
+		fake_file("", "bus/pci/drivers/none/bind");
+		fake_group(5, "DMA");
+		if (i == 0)
+			fake_device(NIC, 5, NULL);
+		fake_file(values[i], "devices/pci0000:00/0000:00:1c.0/" NIC "/vendor");
+		ck_assert_msg(sysfs_read_device(NIC, &device) < 0, "'%s' was taken", values[i]);
+	}
+}
+END_TEST
+
+START_TEST(group_attributes)
+{
+	_cleanup_strv_ char **pci = NULL;
+	_cleanup_strv_ char **other = NULL;
+	struct sysfs_region *regions;
+	enum domain type;
+	size_t n;
+	int fd;
+
+	fake_group(7, "DMA-FQ");
+	fake_device(NIC2, 7, NULL);
+	fake_device(NIC, 7, NULL);
+	fake_file("", "kernel/iommu_groups/7/devices/arm-smmu.0");
+	fake_file("0x0000000000000000 0x0000000000ffffff direct\n"
+		  "0x00000000fee00000 0x00000000feefffff direct-relaxable\n",
+		  "kernel/iommu_groups/7/reserved_regions");
+	fd = sysfs_open_group(7);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(sysfs_group_devices(fd, &pci, &other), 0);
+	ck_assert_uint_eq(strv_len(pci), 2);
+	ck_assert_str_eq(pci[0], NIC);
+	ck_assert_str_eq(other[0], "arm-smmu.0");
+	ck_assert_int_eq(sysfs_group_type(fd, &type), 0);
+	ck_assert_int_eq(type, DOMAIN_DMA_FQ);
+	ck_assert_int_eq(sysfs_group_regions(fd, &regions, &n), 0);
+	ck_assert_uint_eq(n, 2);
+	ck_assert_str_eq(regions[1].kind, "direct-relaxable");
+	ck_assert_uint_eq(regions[1].start, 0xfee00000);
+	free(regions);
+	fake_file("nonsense\n", "kernel/iommu_groups/7/reserved_regions");
+	ck_assert_int_eq(sysfs_group_regions(fd, &regions, &n), -EBADMSG);
+	fake_file("blocked\n", "kernel/iommu_groups/7/type");
+	ck_assert_int_eq(sysfs_group_type(fd, &type), 0);
+	ck_assert_int_eq(type, DOMAIN_NONE);
+	close(fd);
+}
+END_TEST
+
+START_TEST(blocks_below)
+{
+	struct sysfs_block *blocks;
+	size_t n;
+
+	fake_group(5, "DMA");
+	fake_device(NIC, 5, NULL);
+	fake_file("259:0\n", "devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0n1/dev");
+	fake_file("259:1\n", "devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0n1/nvme0n1p1/dev");
+	fake_file("1\n", "devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0n1/nvme0n1p1/partition");
+	fake_file("", "devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0n1/nvme0n1p1/holders/dm-0");
+	fake_link("devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0n1", "class/block/nvme0n1");
+	fake_file("253:0\n", "devices/virtual/block/dm-0/dev");
+	fake_link("devices/virtual/block/dm-0", "class/block/dm-0");
+	fake_file("8:0\n", "devices/pci0000:00/0000:00:1f.2/block/sda/dev");
+	fake_link("devices/pci0000:00/0000:00:1f.2/block/sda", "class/block/sda");
+	ck_assert_int_eq(sysfs_block_below(NIC, &blocks, &n), 0);
+	ck_assert_uint_eq(n, 3);
+	ck_assert_str_eq(blocks[0].name, "nvme0n1");
+	ck_assert_str_eq(blocks[1].name, "nvme0n1p1");
+	ck_assert_str_eq(blocks[2].name, "dm-0");
+	ck_assert_uint_eq(blocks[2].major, 253);
+	free(blocks);
+	ck_assert_int_eq(sysfs_block_below("0000:09:00.0", &blocks, &n), -ENODEV);
+}
+END_TEST
+
+/* With native multipath the path below the controller is hidden, and what counts is the head. */
+START_TEST(blocks_multipath)
+{
+	struct sysfs_block *blocks;
+	size_t n;
+
+	fake_group(5, "DMA");
+	fake_device(NIC, 5, NULL);
+	fake_file("1\n", "devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0c0n1/hidden");
+	fake_link("devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0c0n1", "class/block/nvme0c0n1");
+	fake_file("259:3\n", "devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1/dev");
+	fake_link("devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1", "class/block/nvme0n1");
+	ck_assert_int_eq(sysfs_block_below(NIC, &blocks, &n), 0);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_str_eq(blocks[0].name, "nvme0n1");
+	free(blocks);
+}
+END_TEST
+
+START_TEST(record_round_trip)
+{
+	_cleanup_(transaction_freep) struct transaction *t = calloc(1, sizeof(*t));
+	_cleanup_(transaction_freep) struct transaction *back = NULL;
+	struct transaction_device first = {
+		.address = (char *)NIC,
+		.driver = (char *)"e1000e",
+		.override = (char *)"vfio-pci",
+		.wanted = (char *)"nvme",
+		.fresh = true,
+		.pinned = true,
+		.unbound = true,
+	};
+	struct transaction_device second = { .address = (char *)NIC2, .bridge = true };
+	unsigned *list;
+	size_t n;
+
+	t->group = 12;
+	t->from = DOMAIN_DMA;
+	t->to = DOMAIN_IDENTITY;
+	t->step = STEP_UNFENCE;
+	ck_assert_int_eq(transaction_add_device(t, &first), 0);
+	ck_assert_int_eq(transaction_add_device(t, &second), 0);
+	ck_assert_int_eq(record_write(fake_sysfs_root(), t), 0);
+	ck_assert_int_eq(record_list(fake_sysfs_root(), &list, &n), 0);
+	ck_assert_uint_eq(n, 1);
+	ck_assert_uint_eq(list[0], 12);
+	free(list);
+	ck_assert_int_eq(record_read(fake_sysfs_root(), 12, &back), 0);
+	ck_assert_int_eq(back->step, STEP_UNFENCE);
+	ck_assert_int_eq(back->from, DOMAIN_DMA);
+	ck_assert_int_eq(back->to, DOMAIN_IDENTITY);
+	ck_assert_uint_eq(back->n_devices, 2);
+	ck_assert_str_eq(back->devices[0].driver, "e1000e");
+	ck_assert_str_eq(back->devices[0].override, "vfio-pci");
+	ck_assert_str_eq(back->devices[0].wanted, "nvme");
+	ck_assert(back->devices[0].pinned && back->devices[0].unbound && back->devices[0].fresh);
+	ck_assert(back->devices[1].bridge && !back->devices[1].pinned);
+	ck_assert_int_eq(record_remove(fake_sysfs_root(), 12), 0);
+	ck_assert_int_eq(record_read(fake_sysfs_root(), 12, &back), -ENOENT);
+}
+END_TEST
+
+START_TEST(record_garbage)
+{
+	static const char *const texts[] = {
+		"[transaction]\ngroup=13\n", /* another group's */
+		"[transaction]\ngroup=12\nstep=sideways\n",
+		"[transaction]\ngroup=12\n[/etc]\ndriver=x\n",
+		"[transaction]\ngroup=12\ncolour=red\n",
+		"[transaction]\ngroup=-1\n",
+		"\x01\x02\x03",
+	};
+	struct transaction *t = NULL;
+
+	for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+		fake_file(texts[i], "12");
+		ck_assert_msg(record_read(fake_sysfs_root(), 12, &t) == -EBADMSG, "'%s' was taken", texts[i]);
+	}
+	/* Not what the daemon has written: others may write it, or it leads elsewhere. */
+	fake_file("[transaction]\ngroup=12\n", "12");
+	{
+		_cleanup_free_ char *path = strf("%s/12", fake_sysfs_root());
+
+		ck_assert_int_eq(chmod(path, 0666), 0);
+		ck_assert_int_eq(record_read(fake_sysfs_root(), 12, &t), -EPERM);
+	}
+	fake_file("[transaction]\ngroup=14\n", "elsewhere");
+	fake_link("elsewhere", "14");
+	ck_assert_int_eq(record_read(fake_sysfs_root(), 14, &t), -ELOOP);
+}
+END_TEST
+
+START_TEST(settings_file)
+{
+	_cleanup_free_ char *path = strf("%s/settings", fake_sysfs_root());
+	struct settings settings;
+
+	fake_file("# comment\n[Daemon]\nMode = Audit\nMaxWorkers = 3\nTransactionTimeoutSec=9\nLogLevel=debug\n",
+		  "settings");
+	settings_load(path, &settings);
+	ck_assert_int_eq(settings.mode, MODE_AUDIT);
+	ck_assert_uint_eq(settings.max_workers, 3);
+	ck_assert_uint_eq(settings.transaction_timeout_usec, 9 * USEC_PER_SEC);
+	ck_assert_int_eq(settings.log_level, LOG_DEBUG);
+	/* What is wrong leaves the default, whatever is right beside it holds. */
+	fake_file("[Daemon]\nMode=maybe\nMaxWorkers=0\nTransactionTimeoutSec=1h\nMaxWorker=3\n[Other]\nMode=audit\n"
+		  "garbage\n[Daemon]\nLogLevel=7\n",
+		  "settings");
+	settings_load(path, &settings);
+	ck_assert_int_eq(settings.mode, settings_default.mode);
+	ck_assert_uint_eq(settings.max_workers, settings_default.max_workers);
+	ck_assert_uint_eq(settings.transaction_timeout_usec, settings_default.transaction_timeout_usec);
+	ck_assert_int_eq(settings.log_level, LOG_DEBUG);
+}
+END_TEST
+
+enum { BOUND = 1, FRESH = 2, ALWAYS = 4, NEVER = 8, ASKED = 16, WANTS = 32, MISSING = 64, BRIDGE = 128 };
+
+static const struct {
+	enum domain from, to;
+	unsigned flags;
+	enum way way;
+} way_table[] = {
+	{ DOMAIN_DMA, DOMAIN_DMA, BOUND, WAY_NOTHING },
+	{ DOMAIN_DMA, DOMAIN_DMA, 0, WAY_NOTHING },
+	{ DOMAIN_DMA, DOMAIN_DMA_FQ, BOUND, WAY_LIVE },
+	{ DOMAIN_DMA, DOMAIN_DMA_FQ, BOUND | NEVER, WAY_LIVE },
+	{ DOMAIN_DMA, DOMAIN_DMA_FQ, 0, WAY_WRITE },
+	{ DOMAIN_DMA_FQ, DOMAIN_DMA, BOUND, WAY_WAIT },
+	{ DOMAIN_DMA_FQ, DOMAIN_DMA, 0, WAY_WRITE },
+	{ DOMAIN_DMA, DOMAIN_IDENTITY, 0, WAY_WRITE },
+	{ DOMAIN_DMA, DOMAIN_IDENTITY, BOUND, WAY_WAIT },
+	{ DOMAIN_DMA, DOMAIN_IDENTITY, BOUND | BRIDGE, WAY_WRITE },
+	{ DOMAIN_DMA, DOMAIN_IDENTITY, BOUND | FRESH, WAY_TRANSACTION },
+	{ DOMAIN_DMA, DOMAIN_IDENTITY, BOUND | FRESH | NEVER, WAY_WAIT },
+	{ DOMAIN_DMA, DOMAIN_IDENTITY, FRESH, WAY_TRANSACTION },
+	{ DOMAIN_DMA, DOMAIN_IDENTITY, BOUND | ALWAYS, WAY_TRANSACTION },
+	{ DOMAIN_DMA, DOMAIN_IDENTITY, BOUND | NEVER, WAY_WAIT },
+	{ DOMAIN_DMA, DOMAIN_IDENTITY, BOUND | NEVER | ASKED, WAY_TRANSACTION },
+	{ DOMAIN_DMA, DOMAIN_BLOCKED, BOUND, WAY_WAIT },
+	{ DOMAIN_DMA, DOMAIN_BLOCKED, 0, WAY_TRANSACTION },
+	{ DOMAIN_BLOCKED, DOMAIN_BLOCKED, 0, WAY_NOTHING },
+	{ DOMAIN_BLOCKED, DOMAIN_DMA, NEVER, WAY_TRANSACTION },
+	{ DOMAIN_DMA, DOMAIN_DMA, WANTS, WAY_TRANSACTION },
+	{ DOMAIN_DMA, DOMAIN_DMA, BOUND | WANTS, WAY_WAIT },
+	{ DOMAIN_DMA, DOMAIN_DMA, BOUND | WANTS | ALWAYS, WAY_TRANSACTION },
+	/* A bound device keeps its driver until the wanted one is there. */
+	{ DOMAIN_DMA, DOMAIN_DMA, BOUND | WANTS | MISSING | ALWAYS, WAY_NOTHING },
+	{ DOMAIN_DMA, DOMAIN_DMA, WANTS | MISSING, WAY_TRANSACTION },
+};
+
+START_TEST(way)
+{
+	unsigned flags = way_table[_i].flags;
+	struct device device = {
+		.address = (char *)NIC,
+		.driver = (char *)(flags & BOUND ? "e1000e" : NULL),
+		.fresh = flags & FRESH,
+		.attributes.bridge = flags & BRIDGE,
+	};
+	struct device *devices[] = { &device };
+	struct device_decision wish = { .driver = flags & WANTS ? "vfio-pci" : NULL };
+	struct group group = {
+		.id = 5,
+		.devices = devices,
+		.n_devices = 1,
+		.type = way_table[_i].from,
+		.decided = true,
+		.decision = {
+			.verdict = VERDICT_TARGET,
+			.target = way_table[_i].to,
+			.rebind = flags & ALWAYS ? REBIND_ALWAYS : flags & NEVER ? REBIND_NEVER : REBIND_HOTPLUG,
+			.devices = &wish,
+			.n_devices = 1,
+		},
+	};
+	struct way_options options = { .rebind = flags & ASKED };
+	_cleanup_free_ char *reason = NULL;
+	bool lacking;
+	enum way chosen;
+
+	fake_driver("e1000e");
+	if (!(flags & MISSING))
+		fake_driver("vfio-pci");
+	fake_group(5, domain_to_string(way_table[_i].from));
+	fake_device(NIC, 5, device.driver);
+	chosen = way_choose(&group, &options, &lacking, &reason);
+	ck_assert_str_eq(way_to_string(chosen), way_to_string(way_table[_i].way));
+	if (chosen == WAY_WAIT || lacking)
+		ck_assert_ptr_nonnull(reason);
+	ck_assert_int_eq(lacking, (flags & MISSING) && (flags & BOUND));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("daemon");
+	TCase *tc = tcase_create("daemon");
+	SRunner *runner;
+	int failed;
+
+	log_set_console(true);
+	log_set_max_level(LOG_EMERG);
+	tcase_add_checked_fixture(tc, fake_sysfs_make, fake_sysfs_remove);
+	tcase_add_test(tc, address_valid);
+	tcase_add_test(tc, device_attributes);
+	tcase_add_test(tc, device_garbage);
+	tcase_add_test(tc, group_attributes);
+	tcase_add_test(tc, blocks_below);
+	tcase_add_test(tc, blocks_multipath);
+	tcase_add_test(tc, record_round_trip);
+	tcase_add_test(tc, record_garbage);
+	tcase_add_test(tc, settings_file);
+	tcase_add_loop_test(tc, way, 0, ARRAY_LEN(way_table));
+	suite_add_tcase(suite, tc);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
