@@ -110,7 +110,8 @@ static void add_fields(struct field_list *list, const struct log_fields *fields)
 		add_field(list, "DURATION_USEC=%llu", (unsigned long long)fields->duration_usec);
 }
 
-static void log_valist(int priority, const struct log_fields *fields, const char *format, va_list ap)
+_printf_(3, 0) static void log_valist(int priority, const struct log_fields *fields, const char *format,
+				       va_list ap)
 {
 	_cleanup_free_ char *message = NULL;
 	struct field_list list = {};

@@ -22,7 +22,7 @@ static void make_parents(char *path)
 	}
 }
 
-static char *place(const char *format, va_list ap)
+_printf_(1, 0) static char *place(const char *format, va_list ap)
 {
 	char *relative, *path;
 

@@ -43,9 +43,9 @@ const char *fixture_dir(void)
 
 const char *fixture_path(const char *name)
 {
-	static char paths[8][4096 + 512];
+	static char paths[64][4096 + 512];
 	static unsigned next;
-	char *path = paths[next++ % 8];
+	char *path = paths[next++ % 64];
 
 	snprintf(path, sizeof(paths[0]), "%s/%s", directory, name);
 	return path;

@@ -14,7 +14,7 @@ void fixture_setup(void);
 void fixture_teardown(void);
 const char *fixture_dir(void);
 
-/* "fixture_dir()/NAME"; the string lives until the next eight calls. */
+/* "fixture_dir()/NAME"; the string lives until the 64th call after it. */
 const char *fixture_path(const char *name);
 
 void fixture_mkdir(const char *name);
