@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CTL_ARGS_H
+#define CTL_ARGS_H
+
+#include <stdbool.h>
+
+#include "ctl/verbs.h"
+
+enum action {
+	ACTION_RUN,
+	ACTION_HELP, /* of VERB, or of the whole where that is NULL */
+	ACTION_VERSION,
+};
+
+struct arguments {
+	enum action action;
+	const struct verb *verb; /* the first of the table where none was given */
+	char **operands; /* what follows the verb, points into argv, NULL-terminated */
+	int n_operands;
+	bool rebind;
+	bool force;
+	bool no_legend;
+	char *problem; /* what is wrong, one line, set with -EINVAL only */
+};
+
+/*
+ * Takes the command line apart and holds it against TABLE (ended by a NULL
+ * name). Prints nothing. ARGV is put into another order: options first.
+ * Returns 0, -EINVAL (a usage error, see ret->problem) or -ENOMEM; in any case
+ * arguments_clear() is due.
+ */
+int arguments_parse(int argc, char **argv, const struct verb *table, struct arguments *ret);
+
+void arguments_clear(struct arguments *arguments);
+
+#endif

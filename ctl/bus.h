@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CTL_BUS_H
+#define CTL_BUS_H
+
+#include <stdint.h>
+#include <systemd/sd-bus.h>
+
+#include "ctl/ctl.h"
+
+#define BUS_NAME "org.iommupolicy1"
+#define BUS_ROOT "/org/iommupolicy1"
+#define BUS_GROUPS "/org/iommupolicy1/group"
+#define BUS_DEVICES "/org/iommupolicy1/device"
+#define BUS_MANAGER "org.iommupolicy1.Manager"
+#define BUS_GROUP "org.iommupolicy1.Group"
+#define BUS_DEVICE "org.iommupolicy1.Device"
+
+/*
+ * Apply() answers when the last transaction has ended, and a machine with
+ * many groups has many. If the daemon dies the bus answers for it at once, so
+ * that a long wait costs nothing.
+ */
+#define BUS_TIMEOUT_USEC (60ULL * 60 * 1000000)
+
+/* Connects ctl->bus. Complains and returns an enum exit_code other than 0 where that fails. */
+int bus_connect(struct ctl *ctl);
+
+/*
+ * Calls a method of the manager whose answer may take until transactions have
+ * ended; appends the options --rebind and --force where WITH_OPTIONS says so,
+ * after the arguments that TYPES describes. Negative errno with ERROR set.
+ */
+int bus_call_manager(struct ctl *ctl, const char *method, bool with_options, sd_bus_error *error,
+		     sd_bus_message **reply, const char *types, ...);
+
+/*
+ * Says "what was being done: what came back (what to do)" for a call that
+ * returned R with ERROR, and returns the exit code for it. DOING is escaped.
+ */
+int bus_complain(const struct ctl *ctl, const char *doing, const sd_bus_error *error, int r);
+
+/*
+ * The group that TARGET means: itself, or its device's, which is asked for.
+ * Complains and returns an enum exit_code other than 0 where there is none.
+ */
+int bus_resolve_group(struct ctl *ctl, const struct target *target, uint32_t *ret);
+
+#endif

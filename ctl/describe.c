@@ -1,0 +1,101 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/describe.h"
+
+#include <inttypes.h>
+#include <time.h>
+
+#include "ctl/util.h"
+
+#define USEC_PER_SEC 1000000ULL
+
+char *describe_members(const struct model_group *group)
+{
+	FILE *f;
+	char *ret = NULL;
+	size_t size;
+
+	f = open_memstream(&ret, &size);
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < group->n_devices; i++) {
+		const struct model_device *device = group->devices[i];
+
+		fprintf(f, "%s%s %s", i > 0 ? ", " : "", device->address, str_or(device->driver, "(no driver)"));
+	}
+	if (fclose(f) != 0) {
+		free(ret);
+		return NULL;
+	}
+	return ret;
+}
+
+const char *describe_flags(const struct model_device *device)
+{
+	static const char *const words[] = {
+		"", "removable", "vf", "removable, vf", "bridge", "removable, bridge", "vf, bridge",
+		"removable, vf, bridge",
+	};
+
+	return words[device->removable + 2 * device->virtual_function + 4 * device->bridge];
+}
+
+uint64_t realtime_usec(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * USEC_PER_SEC + (uint64_t)now.tv_nsec / 1000;
+}
+
+void describe_age(uint64_t usec, uint64_t now, char *ret, size_t size)
+{
+	static const struct {
+		uint64_t seconds;
+		const char *unit;
+	} units[] = {
+		{ 24 * 60 * 60, "d" },
+		{ 60 * 60, "h" },
+		{ 60, "min" },
+		{ 1, "s" },
+	};
+	uint64_t seconds = now > usec ? (now - usec) / USEC_PER_SEC : 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
+		if (seconds >= units[i].seconds) {
+			snprintf(ret, size, "%" PRIu64 "%s ago", seconds / units[i].seconds, units[i].unit);
+			return;
+		}
+	snprintf(ret, size, "now");
+}
+
+char *describe_time(uint64_t usec, uint64_t now)
+{
+	time_t seconds = (time_t)(usec / USEC_PER_SEC);
+	char stamp[64], age[32], *ret;
+	struct tm tm;
+
+	if (usec == 0 || !localtime_r(&seconds, &tm) || strftime(stamp, sizeof(stamp), "%a %F %T %Z", &tm) == 0)
+		return strdup("");
+	describe_age(usec, now, age, sizeof(age));
+	return asprintf(&ret, "%s, %s", stamp, age) < 0 ? NULL : ret;
+}
+
+bool group_needs_reason(const struct model_group *group)
+{
+	if (!*group->reason)
+		return false;
+	if (streq(group->state, "compliant"))
+		return !streq(group->type, group->target); /* somebody wrote the type file by hand */
+	if (streq(group->state, "unmanaged"))
+		return *group->boot_type && !streq(group->type, group->boot_type);
+	return true;
+}
+
+char *describe_change(const struct term *term, const char *from, const char *to)
+{
+	char *ret;
+
+	if (!*to || streq(from, to))
+		return strdup(str_or(from, "-"));
+	return asprintf(&ret, "%s %s %s", str_or(from, "-"), term_arrow(term), to) < 0 ? NULL : ret;
+}

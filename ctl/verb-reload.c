@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <inttypes.h>
+
+#include "ctl/bus.h"
+#include "ctl/display.h"
+#include "ctl/model.h"
+#include "ctl/util.h"
+
+/* In the form that 'check' has, so that editors find the places. */
+static void print_errors(const struct model_manager *manager)
+{
+	fflush(stdout);
+	for (size_t i = 0; i < manager->n_errors; i++) {
+		const struct model_policy_error *error = &manager->errors[i];
+		_cleanup_free_ char *file = display_escape(error->file), *key = display_escape(error->key),
+				    *message = display_escape(error->message);
+		char line[16] = "";
+
+		if (!file || !key || !message)
+			return;
+		if (error->line > 0)
+			snprintf(line, sizeof(line), ":%u", error->line);
+		fprintf(stderr, "%s%s: %s%s%s\n", file, line, key, *key ? ": " : "", message);
+	}
+}
+
+int verb_reload(struct ctl *ctl, char **args _unused_, int n_args _unused_)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(model_clear) struct model model = { 0 };
+	int r, code;
+
+	r = bus_connect(ctl);
+	if (r != 0)
+		return r;
+	r = bus_call_manager(ctl, "Reload", false, &error, NULL, NULL);
+	if (r < 0 && !sd_bus_error_has_name(&error, "org.iommupolicy1.Error.PolicyInvalid"))
+		return bus_complain(ctl, "reloading the policy", &error, r);
+
+	code = model_load(ctl, MODEL_MANAGER, &model);
+	if (r < 0) {
+		if (code == 0)
+			print_errors(&model.manager);
+		return bus_complain(ctl, "reloading the policy", &error, r);
+	}
+	if (code == 0 && ctl->term.legend)
+		printf("Policy %" PRIu64 " is in force, from %zu %s.\n", model.manager.generation,
+		       model.manager.n_files, model.manager.n_files == 1 ? "file" : "files");
+	return code;
+}

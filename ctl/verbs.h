@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef CTL_VERBS_H
+#define CTL_VERBS_H
+
+struct ctl;
+
+enum verb_options {
+	VERB_REBIND = 1 << 0,
+	VERB_FORCE = 1 << 1,
+};
+
+struct verb {
+	const char *name;
+	const char *args; /* as help shows them, "" for none */
+	int min_args, max_args; /* max_args < 0: any number */
+	unsigned options; /* enum verb_options that it takes */
+	const char *summary; /* one line of the list of verbs */
+	const char *help; /* what --help after the verb adds */
+	int (*run)(struct ctl *ctl, char **args, int n_args); /* returns an enum exit_code */
+};
+
+/* Ended by a NULL name; the first is what runs when no verb is given. */
+extern const struct verb verbs[];
+
+int verb_status(struct ctl *ctl, char **args, int n_args);
+int verb_list(struct ctl *ctl, char **args, int n_args);
+int verb_show(struct ctl *ctl, char **args, int n_args);
+int verb_explain(struct ctl *ctl, char **args, int n_args);
+int verb_check(struct ctl *ctl, char **args, int n_args);
+int verb_plan(struct ctl *ctl, char **args, int n_args);
+int verb_apply(struct ctl *ctl, char **args, int n_args);
+int verb_reload(struct ctl *ctl, char **args, int n_args);
+int verb_set(struct ctl *ctl, char **args, int n_args);
+int verb_restore(struct ctl *ctl, char **args, int n_args);
+int verb_monitor(struct ctl *ctl, char **args, int n_args);
+
+#endif
