@@ -73,11 +73,13 @@ def build() -> Path | None:
         for folder in (source, objects):
             folder.mkdir(parents=True, exist_ok=True)
         _copy(source)
+        # make's own rules regenerate configure, but add no missing helper script.
         generated = source / '.generated'
-        if not generated.exists():
+        inputs = max((source / name).stat().st_mtime_ns for name in ('configure.ac', 'Makefile.am'))
+        if not generated.exists() or generated.stat().st_mtime_ns < inputs:
             cache.say('generating configure …')
             cache.command('autoreconf', '-fi', cwd=source)
-            generated.touch()   # later on make itself does it
+            generated.touch()
         words = [*CONFIGURE, f'--with-systemdsystemunitdir={_unit_folder()}',
                  *os.environ.get('IOMMU_VM_CONFIGURE', '').split()]
         record = objects / '.configured'
