@@ -48,6 +48,14 @@ char *bus_device_path(const char *address);
 /* 1, or -EPERM with the error set, for a member that changes something. Root only. */
 int bus_authorize(sd_bus_message *message, sd_bus_error *error);
 
+/*
+ * Keeps MESSAGE until every one of GROUPS is settled, and answers it then: with
+ * all groups' states (ALL), else with the one group's or its problem as an
+ * error. Returns 1 or a negative errno with ERROR set.
+ */
+int bus_wait_for(struct manager *m, sd_bus_message *message, bool all, const unsigned *groups, size_t n,
+		 sd_bus_error *error);
+int bus_reply_all(const struct manager *m, sd_bus_message *message);
 void bus_waiters_free(struct manager *m);
 /* A group goes: whoever waits for it gets an answer. */
 void bus_waiters_group_gone(struct manager *m, const struct group *group);

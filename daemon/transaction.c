@@ -6,7 +6,7 @@
 #include "daemon/in-use.h"
 #include "daemon/record.h"
 #include "daemon/sysfs.h"
-#include "daemon/transaction.h"
+#include "daemon/transaction-steps.h"
 
 /*
  * The steps of a transaction, in order:
@@ -72,12 +72,12 @@ int transaction_add_device(struct transaction *t, const struct transaction_devic
 }
 
 /* blocked without the kernel module: strict translation, no driver, and the fence stays closed. */
-static enum domain kernel_type(enum domain domain)
+enum domain transaction_kernel_type(enum domain domain)
 {
 	return domain == DOMAIN_BLOCKED ? DOMAIN_DMA : domain;
 }
 
-static bool read_type(const struct transaction *t, enum domain *ret)
+bool transaction_read_type(const struct transaction *t, enum domain *ret)
 {
 	_cleanup_close_ int fd = sysfs_open_group(t->group);
 
@@ -114,7 +114,7 @@ static int begin(struct transaction *t, enum step step)
 
 static void describe_write_error(const struct transaction *t, int error, struct outcome *outcome)
 {
-	const char *word = domain_to_string(kernel_type(t->to));
+	const char *word = domain_to_string(transaction_kernel_type(t->to));
 
 	switch (error) {
 	case EPERM:
@@ -151,7 +151,7 @@ static void describe_write_error(const struct transaction *t, int error, struct 
 }
 
 /* Returns 0, or a negative errno that OUTCOME already tells about. */
-static int write_type(const struct transaction *t, struct outcome *outcome)
+int transaction_write_type(const struct transaction *t, struct outcome *outcome)
 {
 	_cleanup_close_ int fd = open_same_group(t);
 	enum domain current = DOMAIN_NONE;
@@ -160,9 +160,9 @@ static int write_type(const struct transaction *t, struct outcome *outcome)
 	/* The same word written again would give the group a new domain: compare first. */
 	if (r >= 0) {
 		r = sysfs_group_type(fd, &current);
-		if (r >= 0 && current == kernel_type(t->to))
+		if (r >= 0 && current == transaction_kernel_type(t->to))
 			return 0;
-		r = sysfs_write_group_type(fd, kernel_type(t->to));
+		r = sysfs_write_group_type(fd, transaction_kernel_type(t->to));
 	}
 	if (r < 0)
 		describe_write_error(t, -r, outcome);
@@ -274,7 +274,7 @@ static int step_unbind(struct transaction *t, struct outcome *outcome)
 	if (n_bound && t->n_devices > 1 && t->from != t->to) {
 		struct outcome trial = {};
 
-		if (write_type(t, &trial) < 0 && trial.result != RESULT_PENDING) {
+		if (transaction_write_type(t, &trial) < 0 && trial.result != RESULT_PENDING) {
 			*outcome = trial;
 			return -EINVAL;
 		}
@@ -301,7 +301,7 @@ static int step_unbind(struct transaction *t, struct outcome *outcome)
 
 static int step_write(struct transaction *t, struct outcome *outcome)
 {
-	return write_type(t, outcome);
+	return transaction_write_type(t, outcome);
 }
 
 static int step_unfence(struct transaction *t, struct outcome *outcome)
@@ -334,7 +334,7 @@ static const char *expected_driver(const struct transaction_device *device)
 	return device->wanted ? device->wanted : device->driver;
 }
 
-static int probe_device(const struct transaction *t, const struct transaction_device *device, const char *driver)
+int transaction_probe_device(const struct transaction *t, const struct transaction_device *device, const char *driver)
 {
 	_cleanup_free_ char *bound = NULL;
 	int r;
@@ -366,7 +366,7 @@ static int step_probe(struct transaction *t, struct outcome *outcome)
 
 		if (device->bridge)
 			continue;
-		r = probe_device(t, device, driver);
+		r = transaction_probe_device(t, device, driver);
 		if (r < 0) {
 			outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, -r, "driver %s does not take %s under %s: %s",
 				    strempty(driver), device->address, domain_to_string(t->to), strerror(-r));
@@ -380,7 +380,7 @@ static int step_verify(struct transaction *t, struct outcome *outcome)
 {
 	enum domain type = DOMAIN_NONE;
 
-	if (!read_type(t, &type) || type != kernel_type(t->to)) {
+	if (!transaction_read_type(t, &type) || type != transaction_kernel_type(t->to)) {
 		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, ESTALE,
 			    "the type is %s after %s was written and accepted", domain_to_string(type),
 			    domain_to_string(t->to));
@@ -411,107 +411,6 @@ static int step_verify(struct transaction *t, struct outcome *outcome)
 	return 0;
 }
 
-/* Adds to what OUTCOME says already, within its bounds. */
-static void add_reason(struct outcome *outcome, const char *text)
-{
-	size_t length = strlen(outcome->reason);
-
-	snprintf(outcome->reason + length, sizeof(outcome->reason) - length, "%s%s", length ? "; " : "", text);
-}
-
-static void add_left(struct outcome *outcome, const char *what, const char *address, int r)
-{
-	_cleanup_free_ char *text = strf("could not put back %s of %s: %s", what, address, strerror(-r));
-
-	if (text)
-		add_reason(outcome, text);
-}
-
-/* Opens the fence and gives back the drivers, whatever happens on the way. */
-static void give_back(struct transaction *t, struct outcome *outcome)
-{
-	const struct transaction_device *failed = NULL;
-	int r;
-
-	t->step = STEP_FENCE; /* overrides as they were, not as the rule wants them */
-	r = fence_pin.open(t, &failed);
-	if (r < 0)
-		add_left(outcome, "the driver override", failed->address, r);
-	for (size_t i = 0; i < t->n_devices; i++) {
-		struct transaction_device *device = &t->devices[i];
-
-		if (device->bridge || !(device->unbound || device->fresh || !device->driver))
-			continue;
-		r = probe_device(t, device, device->driver);
-		if (r == -ENODEV && sysfs_device_driver(device->address, &(char *){ NULL }) == -ENODEV)
-			continue; /* unplugged */
-		if (r < 0)
-			add_left(outcome, "the driver", device->address, r);
-		else
-			device->unbound = false;
-	}
-}
-
-/* The rule's driver may have taken a device before another device's failed. */
-static void unbind_again(struct transaction *t, struct outcome *outcome)
-{
-	for (size_t i = 0; i < t->n_devices; i++) {
-		struct transaction_device *device = &t->devices[i];
-		_cleanup_free_ char *driver = NULL;
-		_cleanup_free_ char *why = NULL;
-		int r;
-
-		if (device->bridge || sysfs_device_driver(device->address, &driver) < 0 || !driver)
-			continue;
-		/* Somebody may have mounted it in the moment that it was back. */
-		if (!t->force && in_use(device->address, &why) != 0) {
-			add_reason(outcome, strempty(why));
-			continue;
-		}
-		device->unbound = true;
-		r = sysfs_unbind(device->address, driver);
-		if (r < 0 && r != -ENODEV)
-			add_left(outcome, "the state", device->address, r);
-	}
-}
-
-static void put_back_override(const struct transaction_device *device)
-{
-	_cleanup_free_ char *override = NULL;
-
-	if (sysfs_read_override(device->address, &override) < 0)
-		return;
-	/* Only what this transaction has set, or cleared, itself. */
-	if ((device->wanted && override && strcmp(override, device->wanted) == 0) ||
-	    (device->release && device->override && !override))
-		sysfs_write_override(device->address, device->override);
-}
-
-static void roll_back(struct transaction *t, struct outcome *outcome)
-{
-	enum domain type = DOMAIN_NONE;
-	enum domain old = kernel_type(t->from);
-
-	if (t->step >= STEP_WRITE && old != DOMAIN_NONE && read_type(t, &type) && type != old) {
-		struct outcome writing = {};
-		struct transaction back = *t;
-
-		unbind_again(t, outcome);
-		back.to = old;
-		if (write_type(&back, &writing) < 0) {
-			add_reason(outcome, "could not put back the type");
-			add_reason(outcome, writing.reason);
-		}
-	}
-	for (size_t i = 0; i < t->n_devices; i++)
-		put_back_override(&t->devices[i]);
-	/* A group that was in quarantine stays there: its fence is what was found. */
-	if (t->from != DOMAIN_BLOCKED)
-		give_back(t, outcome);
-	if (outcome->result == RESULT_FAILED && read_type(t, &type) && (old == DOMAIN_NONE || type == old))
-		add_reason(outcome, "rolled back");
-}
-
 static void run_steps(struct transaction *t, struct outcome *outcome)
 {
 	static const struct {
@@ -536,7 +435,7 @@ static void run_steps(struct transaction *t, struct outcome *outcome)
 		else
 			r = steps[i].run(t, outcome);
 		if (r < 0) {
-			roll_back(t, outcome);
+			transaction_roll_back(t, outcome);
 			return;
 		}
 	}
@@ -553,15 +452,5 @@ void transaction_run(struct transaction *t, struct outcome *outcome)
 			record_remove(t->record_dir, t->group);
 		return;
 	}
-	write_type(t, outcome);
-}
-
-void transaction_recover(struct transaction *t, struct outcome *outcome)
-{
-	*outcome = (struct outcome){ .result = RESULT_DONE };
-	for (size_t i = 0; i < t->n_devices; i++)
-		put_back_override(&t->devices[i]);
-	give_back(t, outcome);
-	if (t->record_dir)
-		record_remove(t->record_dir, t->group);
+	transaction_write_type(t, outcome);
 }

@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/fence.h"
+#include "daemon/in-use.h"
+#include "daemon/record.h"
+#include "daemon/sysfs.h"
+#include "daemon/transaction-steps.h"
+
+/*
+ * The way back, after a step that failed and after a crash. Nothing here gives
+ * up: what cannot be put back is said, and the rest is put back all the same.
+ */
+
+/* Adds to what OUTCOME says already, within its bounds. */
+static void add_reason(struct outcome *outcome, const char *text)
+{
+	size_t length = strlen(outcome->reason);
+
+	snprintf(outcome->reason + length, sizeof(outcome->reason) - length, "%s%s", length ? "; " : "", text);
+}
+
+static void add_left(struct outcome *outcome, const char *what, const char *address, int r)
+{
+	_cleanup_free_ char *text = strf("could not put back %s of %s: %s", what, address, strerror(-r));
+
+	if (text)
+		add_reason(outcome, text);
+}
+
+/* Opens the fence and gives back the drivers, whatever happens on the way. */
+static void give_back(struct transaction *t, struct outcome *outcome)
+{
+	const struct transaction_device *failed = NULL;
+	int r;
+
+	t->step = STEP_FENCE; /* overrides as they were, not as the rule wants them */
+	r = fence_pin.open(t, &failed);
+	if (r < 0)
+		add_left(outcome, "the driver override", failed->address, r);
+	for (size_t i = 0; i < t->n_devices; i++) {
+		struct transaction_device *device = &t->devices[i];
+
+		if (device->bridge || !(device->unbound || device->fresh || !device->driver))
+			continue;
+		r = transaction_probe_device(t, device, device->driver);
+		if (r == -ENODEV && sysfs_device_driver(device->address, &(char *){ NULL }) == -ENODEV)
+			continue; /* unplugged */
+		if (r < 0)
+			add_left(outcome, "the driver", device->address, r);
+		else
+			device->unbound = false;
+	}
+}
+
+/* The rule's driver may have taken a device before another device's failed. */
+static void unbind_again(struct transaction *t, struct outcome *outcome)
+{
+	for (size_t i = 0; i < t->n_devices; i++) {
+		struct transaction_device *device = &t->devices[i];
+		_cleanup_free_ char *driver = NULL;
+		_cleanup_free_ char *why = NULL;
+		int r;
+
+		if (device->bridge || sysfs_device_driver(device->address, &driver) < 0 || !driver)
+			continue;
+		/* Somebody may have mounted it in the moment that it was back. */
+		if (!t->force && in_use(device->address, &why) != 0) {
+			add_reason(outcome, strempty(why));
+			continue;
+		}
+		device->unbound = true;
+		r = sysfs_unbind(device->address, driver);
+		if (r < 0 && r != -ENODEV)
+			add_left(outcome, "the state", device->address, r);
+	}
+}
+
+static void put_back_override(const struct transaction_device *device)
+{
+	_cleanup_free_ char *override = NULL;
+
+	if (sysfs_read_override(device->address, &override) < 0)
+		return;
+	/* Only what this transaction has set, or cleared, itself. */
+	if ((device->wanted && override && strcmp(override, device->wanted) == 0) ||
+	    (device->release && device->override && !override))
+		sysfs_write_override(device->address, device->override);
+}
+
+void transaction_roll_back(struct transaction *t, struct outcome *outcome)
+{
+	enum domain type = DOMAIN_NONE;
+	enum domain old = transaction_kernel_type(t->from);
+
+	if (t->step >= STEP_WRITE && old != DOMAIN_NONE && transaction_read_type(t, &type) && type != old) {
+		struct outcome writing = {};
+		struct transaction back = *t;
+
+		unbind_again(t, outcome);
+		back.to = old;
+		if (transaction_write_type(&back, &writing) < 0) {
+			add_reason(outcome, "could not put back the type");
+			add_reason(outcome, writing.reason);
+		}
+	}
+	for (size_t i = 0; i < t->n_devices; i++)
+		put_back_override(&t->devices[i]);
+	/* A group that was in quarantine stays there: its fence is what was found. */
+	if (t->from != DOMAIN_BLOCKED)
+		give_back(t, outcome);
+	if (outcome->result == RESULT_FAILED && transaction_read_type(t, &type) && (old == DOMAIN_NONE || type == old))
+		add_reason(outcome, "rolled back");
+}
+
+void transaction_recover(struct transaction *t, struct outcome *outcome)
+{
+	*outcome = (struct outcome){ .result = RESULT_DONE };
+	for (size_t i = 0; i < t->n_devices; i++)
+		put_back_override(&t->devices[i]);
+	give_back(t, outcome);
+	if (t->record_dir)
+		record_remove(t->record_dir, t->group);
+}
