@@ -108,13 +108,14 @@ static uint32_t parse_element(const char **p, bool *star)
 	return c == '[' ? parse_set(p) : symbol(c);
 }
 
-/* What may stand at each place of an address whose domain has DIGITS digits. Returns the number of places. */
+/* What may stand at each place of an address with a domain of DIGITS digits; returns how many. */
 static unsigned places_of(unsigned digits, uint32_t places[static DOMAIN_DIGITS_MAX + 8])
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < digits; i++)
-		places[n++] = i == 0 && digits > DOMAIN_DIGITS_MIN ? SYMBOL_DIGITS & ~1u : SYMBOL_DIGITS;
+		places[n++] =
+			i == 0 && digits > DOMAIN_DIGITS_MIN ? SYMBOL_DIGITS & ~1u : SYMBOL_DIGITS;
 	places[n++] = SYMBOL_COLON;
 	places[n++] = SYMBOL_DIGITS;
 	places[n++] = SYMBOL_DIGITS;

@@ -30,7 +30,8 @@ static void cast_votes(struct ballot *ballot, const struct policy *policy)
 		vote->device = ballot->group->devices[i];
 		vote->rule = policy_match(policy, vote->device);
 		vote->abstains = !vote->rule && vote->device->bridge;
-		vote->domain = vote_resolve(vote->rule ? vote->rule->domain : DOMAIN_KEEP, ballot->group);
+		vote->domain =
+			vote_resolve(vote->rule ? vote->rule->domain : DOMAIN_KEEP, ballot->group);
 	}
 }
 
@@ -114,7 +115,8 @@ static enum refusal find_refusal(struct ballot *ballot)
 	for (size_t i = 0; i < ballot->n_votes; i++) {
 		const struct vote *vote = &ballot->votes[i];
 
-		if ((vote->device->removable || vote->device->untrusted) && !is_forced(ballot, vote)) {
+		if ((vote->device->removable || vote->device->untrusted) &&
+		    !is_forced(ballot, vote)) {
 			ballot->untrusted = vote;
 			return REFUSAL_UNTRUSTED;
 		}
@@ -125,7 +127,8 @@ static enum refusal find_refusal(struct ballot *ballot)
 
 static int compare_rules(const void *a, const void *b)
 {
-	const struct policy_rule *x = *(const struct policy_rule *const *)a, *y = *(const struct policy_rule *const *)b;
+	const struct policy_rule *x = *(const struct policy_rule *const *)a;
+	const struct policy_rule *y = *(const struct policy_rule *const *)b;
 
 	return (x->position > y->position) - (x->position < y->position);
 }
@@ -181,7 +184,7 @@ static int gather_devices(const struct ballot *ballot, struct decision *decision
 		const struct policy_rule *rule = ballot->votes[i].rule;
 
 		decision->devices[i].rule = rule;
-		/* Nothing drives a blocked group, also where only another device's rule blocks it. */
+		/* Nothing drives a blocked group, whichever device's rule blocks it. */
 		if (rule && decision->target != DOMAIN_BLOCKED)
 			decision->devices[i].driver = rule->driver;
 	}
@@ -204,10 +207,12 @@ static int reach_verdict(struct ballot *ballot, struct decision *decision)
 	return gather_rules(ballot, decision);
 }
 
-int policy_decide(const struct policy *policy, const struct group_facts *group, const struct decide_override *override,
-		  struct decision *ret)
+int policy_decide(const struct policy *policy, const struct group_facts *group,
+		  const struct decide_override *override, struct decision *ret)
 {
-	struct ballot ballot = { .group = group, .override = override, .n_votes = group->n_devices };
+	struct ballot ballot = { .group = group,
+				 .override = override,
+				 .n_votes = group->n_devices };
 	struct decision decision = { .verdict = VERDICT_UNMANAGED };
 	int r = -ENOMEM;
 

@@ -8,7 +8,7 @@
 #include "policy/policy.h"
 
 enum verdict {
-	VERDICT_UNMANAGED, /* no rule wishes anything of this group, or its type is unknown and kept */
+	VERDICT_UNMANAGED, /* no rule wishes anything, or the group's type is unknown and kept */
 	VERDICT_TARGET, /* decided: see target */
 	VERDICT_REFUSED, /* the policy asks for what must not be: see refusal and reason */
 };
@@ -16,7 +16,7 @@ enum verdict {
 /* Why a wish must not be carried out; names the D-Bus error too. */
 enum refusal {
 	REFUSAL_NONE,
-	REFUSAL_UNTRUSTED, /* identity or DMA-FQ for a removable or untrusted device without force */
+	REFUSAL_UNTRUSTED, /* identity or DMA-FQ for a removable or untrusted device, no force */
 	REFUSAL_REQUIRES_DIRECT, /* blocked for a group with a direct region */
 };
 
@@ -29,18 +29,18 @@ struct decide_override {
 
 struct device_decision {
 	const struct policy_rule *rule; /* the winner, or NULL */
-	const char *driver; /* what the rule wants to have the device; NULL: no wish, or the target is blocked */
+	const char *driver; /* what the rule wants; NULL: no wish, or the target is blocked */
 };
 
 struct decision {
 	enum verdict verdict;
 	enum refusal refusal;
-	enum domain target; /* a type (identity, DMA-FQ, DMA, blocked), also when refused; DOMAIN_NONE when unmanaged */
-	enum rebind rebind; /* the most permissive of the winners that voted for the target (always > hotplug > never) */
-	bool force; /* any rule behind the target says force */
-	char *reason; /* one line for a person, names the overruled rules by file:line; never NULL */
-	const struct policy_rule **rules; /* those that voted for the target, each once, in order of evaluation */
-	size_t n_rules;
+	enum domain target; /* a type, also when refused; DOMAIN_NONE when unmanaged */
+	enum rebind rebind; /* the most permissive of RULES (always > hotplug > never) */
+	bool force; /* any of RULES says force */
+	char *reason; /* one line for a person, with the overruled rules by file:line; never NULL */
+	const struct policy_rule **rules; /* that voted for the target, each once, in their order */
+	size_t n_rules; /* 0 with an override, and where only devices without a rule keep it */
 	struct device_decision *devices; /* parallel to the group's devices */
 	size_t n_devices;
 };
@@ -48,10 +48,14 @@ struct decision {
 /*
  * The vote of design section 3: a pure function of POLICY, GROUP and OVERRIDE
  * (NULL for none). The decision refers to POLICY's rules and does not own
- * them. Returns 0 or -ENOMEM.
+ * them. Returns 0 or -ENOMEM, with *RET empty.
+ *
+ * Nothing is refused where the group already has the target. A change to
+ * identity or DMA-FQ is refused for a removable or untrusted device unless its
+ * own rule says force, or, where it has none, a rule behind the target does.
  */
-int policy_decide(const struct policy *policy, const struct group_facts *group, const struct decide_override *override,
-		  struct decision *ret);
+int policy_decide(const struct policy *policy, const struct group_facts *group,
+		  const struct decide_override *override, struct decision *ret);
 
 void decision_clear(struct decision *decision);
 

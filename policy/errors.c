@@ -35,9 +35,9 @@ static int set_escaped(char **to, const char *from)
 	return *to ? 0 : -ENOMEM;
 }
 
-/* Everything is escaped: names and values come out of files of any content and go to terminals and to D-Bus. */
-int policy_errors_add(struct policy_errors *errors, const char *path, unsigned line, const char *section,
-		      const char *key, const char *format, ...)
+/* All is escaped: it comes out of files of any content and goes to terminals and to D-Bus. */
+int policy_errors_add(struct policy_errors *errors, const char *path, unsigned line,
+		      const char *section, const char *key, const char *format, ...)
 {
 	struct policy_error error = { .line = line };
 	struct policy_error *items;
@@ -81,8 +81,9 @@ char *policy_error_format(const struct policy_error *error)
 	if (error->line > 0)
 		snprintf(line, sizeof(line), ":%u", error->line);
 
-	if (asprintf(&ret, "%s%s: %s%s%s%s%s%s", error->path ? error->path : "", line, error->section ? "[" : "",
-		     error->section ? error->section : "", error->section ? "] " : "", error->key ? error->key : "",
+	if (asprintf(&ret, "%s%s: %s%s%s%s%s%s", error->path ? error->path : "", line,
+		     error->section ? "[" : "", error->section ? error->section : "",
+		     error->section ? "] " : "", error->key ? error->key : "",
 		     error->key ? ": " : "", error->message) < 0)
 		return NULL;
 

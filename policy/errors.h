@@ -27,11 +27,18 @@ struct policy_errors {
 
 void policy_errors_clear(struct policy_errors *errors);
 
-/* printf-style; 0 or -ENOMEM. SECTION and KEY may be NULL. */
-int policy_errors_add(struct policy_errors *errors, const char *path, unsigned line, const char *section,
-		      const char *key, const char *format, ...) __attribute__((format(printf, 6, 7)));
+/*
+ * printf-style; 0 or -ENOMEM. SECTION and KEY may be NULL. What is no printable
+ * UTF-8 is kept as \xNN, so that every error is fit for D-Bus.
+ */
+int policy_errors_add(struct policy_errors *errors, const char *path, unsigned line,
+		      const char *section, const char *key, const char *format, ...)
+	__attribute__((format(printf, 6, 7)));
 
-/* "path:line: [section] key: message", parts that are missing left out. malloc'd, NULL when out of memory. */
+/*
+ * "path:line: [section] key: message", parts that are missing left out.
+ * malloc'd, NULL when out of memory.
+ */
 char *policy_error_format(const struct policy_error *error);
 
 #endif

@@ -13,14 +13,14 @@
  * device is plugged in. The strings belong to whoever filled the struct in.
  */
 struct device_facts {
-	const char *address; /* "DDDD:BB:DD.F", lower case; VMD's domains have five digits or more */
+	const char *address; /* "DDDD:BB:DD.F", lower case; VMD's domains have five digits */
 	uint16_t vendor, device, subvendor, subdevice;
 	uint32_t class_code; /* 24 bits: base class, subclass, programming interface */
-	const char *const *parents; /* addresses of the bridges above, nearest first, NULL-terminated; may be NULL */
+	const char *const *parents; /* bridges above, nearest first, NULL-terminated; may be NULL */
 	const char *iommu; /* "dmar0", "ivhd0", "smmu3.0x…"; NULL where there is none */
 	bool bridge; /* PCI bridge or host bridge (class 06xx or a type 1 header) */
 	bool removable; /* attribute removable = "removable" */
-	bool untrusted; /* the kernel treats it as external (untrusted); implies the restrictions of removable */
+	bool untrusted; /* the kernel treats it as external; restricted as removable is */
 	bool virtual_function;
 };
 

@@ -78,9 +78,9 @@ static void section_clear(struct section *section)
 }
 
 /* An error at the line being read. */
-#define fail_line(parser, ...)                                                                                       \
-	policy_errors_add((parser)->errors, (parser)->path, (parser)->reader.number, (parser)->section.rule.name,    \
-			  NULL, __VA_ARGS__)
+#define fail_line(parser, ...)                                                                     \
+	policy_errors_add((parser)->errors, (parser)->path, (parser)->reader.number,               \
+			  (parser)->section.rule.name, NULL, __VA_ARGS__)
 
 /* Whatever came before: the section that was open becomes a rule. */
 static int end_section(struct parser *parser)
@@ -129,8 +129,9 @@ static int note_name(struct parser *parser, const char *text)
 		return 0;
 
 	free(name);
-	return fail_line(parser, "a section given twice (expected once in a file; it is on line %u already)",
-			 (*found)->line);
+	return fail_line(
+		parser, "a section given twice (expected once in a file; it is on line %u already)",
+		(*found)->line);
 }
 
 /*
@@ -147,11 +148,16 @@ static int check_name(struct parser *parser, const char *name)
 
 	section->damaged = true;
 	if (length == 0)
-		return fail_line(parser, "a section without a name (expected [name] or a PCI ID pattern such as [144d:*])");
+		return fail_line(
+			parser,
+			"a section without a name (expected [name] or a PCI ID pattern such as [144d:*])");
 	if (length > SECTION_NAME_MAX)
-		return fail_line(parser, "a name of %zu bytes (expected at most %d)", length, SECTION_NAME_MAX);
+		return fail_line(parser, "a name of %zu bytes (expected at most %d)", length,
+				 SECTION_NAME_MAX);
 	if (name[0] == ' ' || name[length - 1] == ' ' || strpbrk(name, "[\t"))
-		return fail_line(parser, "no good name for a section (expected no blank at either end, no tab and no [)");
+		return fail_line(
+			parser,
+			"no good name for a section (expected no blank at either end, no tab and no [)");
 	section->damaged = false;
 
 	if (!strchr(name, ':'))
@@ -159,8 +165,10 @@ static int check_name(struct parser *parser, const char *name)
 
 	if (pci_id_parse(name, &match->section_id) < 0) {
 		section->damaged = true;
-		return fail_line(parser, "no PCI ID pattern (expected vendor:device[:subvendor:subdevice], each 1 to 4 "
-					 "hex digits or *, or a name without a colon)");
+		return fail_line(
+			parser,
+			"no PCI ID pattern (expected vendor:device[:subvendor:subdevice], each 1 to 4 "
+			"hex digits or *, or a name without a colon)");
 	}
 
 	match->has_section_id = true;
@@ -168,7 +176,7 @@ static int check_name(struct parser *parser, const char *name)
 	return note_name(parser, canonical);
 }
 
-/* Opens a section; without a NAME one whose header could not be read, so that its keys go to nobody else. */
+/* Without a NAME, a section whose header could not be read: its keys must go to no other. */
 static int begin_section(struct parser *parser, const char *name)
 {
 	struct section *section = &parser->section;
@@ -182,7 +190,9 @@ static int begin_section(struct parser *parser, const char *name)
 		.open = true,
 		.damaged = !name,
 		.errors = parser->errors,
-		.rule = { .path = parser->path, .line = parser->reader.number, .rebind = REBIND_HOTPLUG },
+		.rule = { .path = parser->path,
+			  .line = parser->reader.number,
+			  .rebind = REBIND_HOTPLUG },
 	};
 
 	section->rule.match = calloc(1, sizeof(*section->rule.match));
@@ -196,7 +206,8 @@ static int begin_section(struct parser *parser, const char *name)
 	}
 
 	if (parser->rules->n == POLICY_RULES_MAX)
-		return fail_line(parser, "too many rules (expected at most %u in all files)", POLICY_RULES_MAX);
+		return fail_line(parser, "too many rules (expected at most %u in all files)",
+				 POLICY_RULES_MAX);
 	return 0;
 }
 
@@ -209,7 +220,9 @@ static int read_header(struct parser *parser, char *text)
 
 	if (!end) {
 		r = begin_section(parser, NULL);
-		return r < 0 ? r : fail_line(parser, "a section header without its ] (expected [name])");
+		return r < 0 ? r
+			     : fail_line(parser,
+					 "a section header without its ] (expected [name])");
 	}
 
 	*end = '\0';
@@ -222,8 +235,10 @@ static int read_header(struct parser *parser, char *text)
 
 	rest = end + 1 + strspn(end + 1, " \t");
 	if (*rest != '\0' && (*rest != ';' || rest == end + 1))
-		return fail_line(parser, "text after the ] of a section header (expected nothing but a comment, with a "
-					 "blank before its ;)");
+		return fail_line(
+			parser,
+			"text after the ] of a section header (expected nothing but a comment, with a "
+			"blank before its ;)");
 	return 0;
 }
 
@@ -241,19 +256,24 @@ static int refuse_line(struct parser *parser, enum line_status status)
 
 	switch (status) {
 	case LINE_TOO_LONG:
-		return fail_line(parser, "a line of %zu bytes (expected at most %d; a key may be repeated to add values)",
-				 reader->length, LINE_BYTES_MAX);
+		return fail_line(
+			parser,
+			"a line of %zu bytes (expected at most %d; a key may be repeated to add values)",
+			reader->length, LINE_BYTES_MAX);
 	case LINE_NUL:
 		return fail_line(parser, "a NUL byte (expected UTF-8 text)");
 	case LINE_CONTROL:
-		return fail_line(parser, "a control character, it begins with byte 0x%02x (expected printable text)",
-				 reader->flaw);
+		return fail_line(
+			parser,
+			"a control character, it begins with byte 0x%02x (expected printable text)",
+			reader->flaw);
 	default:
-		return fail_line(parser, "byte 0x%02x is not UTF-8 here (expected UTF-8 text)", reader->flaw);
+		return fail_line(parser, "byte 0x%02x is not UTF-8 here (expected UTF-8 text)",
+				 reader->flaw);
 	}
 }
 
-/* inih calls back while it has the line. Where it has not by the time it wants the next one, it took it for nothing. */
+/* inih calls back while it has a line. Where it now wants the next one, it made nothing of it. */
 static int check_taken(struct parser *parser)
 {
 	unsigned line = parser->handed_over;
@@ -263,8 +283,9 @@ static int check_taken(struct parser *parser)
 		return 0;
 
 	parser->section.damaged = true;
-	return policy_errors_add(parser->errors, parser->path, line, parser->section.rule.name, NULL,
-				 "neither a section, nor a key with its value, nor a comment (expected KEY = VALUE)");
+	return policy_errors_add(
+		parser->errors, parser->path, line, parser->section.rule.name, NULL,
+		"neither a section, nor a key with its value, nor a comment (expected KEY = VALUE)");
 }
 
 /* Puts into LINE what inih shall see of the line just read: KEY = VALUE or nothing. */
@@ -314,14 +335,15 @@ static char *read_line(char *line, int size, void *userdata)
 		break;
 	case LINE_TOO_MUCH:
 		parser->section.damaged = true;
-		parser->result = policy_errors_add(parser->errors, parser->path, 0, NULL, NULL,
-						   "the file is too big (expected at most %u bytes)",
-						   POLICY_FILE_BYTES_MAX);
+		parser->result = policy_errors_add(
+			parser->errors, parser->path, 0, NULL, NULL,
+			"the file is too big (expected at most %u bytes)", POLICY_FILE_BYTES_MAX);
 		return NULL;
 	case LINE_READ_ERROR:
 		parser->section.damaged = true;
 		parser->result = policy_errors_add(parser->errors, parser->path, 0, NULL, NULL,
-						   "cannot be read: %s (expected a file of rules)", strerror(errno));
+						   "cannot be read: %s (expected a file of rules)",
+						   strerror(errno));
 		return NULL;
 	default:
 		parser->result = refuse_line(parser, status);
@@ -343,15 +365,16 @@ static int on_key(void *userdata, const char *section, const char *key, const ch
 	}
 
 	if (parser->result == 0)
-		parser->result = section_add_key(&parser->section, parser->reader.number, key, value);
+		parser->result =
+			section_add_key(&parser->section, parser->reader.number, key, value);
 	return parser->result == 0;
 }
 
-/* By line, and as they came within a line: what a section lacks is known only at its end. */
-static void sort_errors(struct policy_error *items, size_t n)
+/* By line, else as they came: what a section lacks is known only at its end. */
+static void sort_errors(struct policy_error *items, size_t first, size_t n)
 {
-	for (size_t i = 1; i < n; i++)
-		for (size_t k = i; k > 0 && items[k - 1].line > items[k].line; k--) {
+	for (size_t i = first + 1; i < n; i++)
+		for (size_t k = i; k > first && items[k - 1].line > items[k].line; k--) {
 			struct policy_error swapped = items[k];
 
 			items[k] = items[k - 1];
@@ -359,7 +382,8 @@ static void sort_errors(struct policy_error *items, size_t n)
 		}
 }
 
-int file_parse(FILE *stream, const char *path, struct rule_list *rules, struct policy_errors *errors)
+int file_parse(FILE *stream, const char *path, struct rule_list *rules,
+	       struct policy_errors *errors)
 {
 	struct parser parser = {
 		.reader = { .stream = stream, .bytes_left = POLICY_FILE_BYTES_MAX },
@@ -370,13 +394,13 @@ int file_parse(FILE *stream, const char *path, struct rule_list *rules, struct p
 	size_t n_before = errors->n_items;
 	int r;
 
-	/* -2: an inih that keeps its buffer on the heap got none. Lines it rejects have been told above. */
+	/* -2: an inih with its buffer on the heap got none. Lines it rejects have been told. */
 	r = ini_parse_stream(read_line, &parser, on_key, &parser) == -2 ? -ENOMEM : parser.result;
 	if (r == 0)
 		r = end_section(&parser);
 
 	section_clear(&parser.section);
 	tdestroy(parser.names, free);
-	sort_errors(errors->items + n_before, errors->n_items - n_before);
+	sort_errors(errors->items, n_before, errors->n_items);
 	return r;
 }

@@ -24,6 +24,7 @@ void rule_list_clear(struct rule_list *rules);
  * errors and rules call it; the rules point to it. All that is wrong goes to
  * ERRORS, in the order of the lines. Returns 0, also with errors, or -ENOMEM.
  */
-int file_parse(FILE *stream, const char *path, struct rule_list *rules, struct policy_errors *errors);
+int file_parse(FILE *stream, const char *path, struct rule_list *rules,
+	       struct policy_errors *errors);
 
 #endif

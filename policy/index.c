@@ -40,13 +40,15 @@ static uint64_t hash(uint32_t kind, uint64_t key)
 
 static int add(struct rule_index *index, uint32_t kind, uint64_t key, size_t position)
 {
-	struct index_entry *entries = array_grow(index->entries, index->n_entries, sizeof(*entries));
+	struct index_entry *entries =
+		array_grow(index->entries, index->n_entries, sizeof(*entries));
 
 	if (!entries)
 		return -ENOMEM;
 
 	index->entries = entries;
-	entries[index->n_entries++] = (struct index_entry){ .key = key, .kind = kind, .position = (uint32_t)position };
+	entries[index->n_entries++] =
+		(struct index_entry){ .key = key, .kind = kind, .position = (uint32_t)position };
 	index->kinds |= 1u << kind;
 	return 0;
 }
@@ -65,7 +67,8 @@ static int add_classes(struct rule_index *index, const struct match *match, size
 	int r = 0;
 
 	for (size_t i = 0; i < match->n_classes && r == 0; i++)
-		r = add(index, KIND_CLASS + match->classes[i].bytes - 1, match->classes[i].code, position);
+		r = add(index, KIND_CLASS + match->classes[i].bytes - 1, match->classes[i].code,
+			position);
 	return r;
 }
 
@@ -78,7 +81,8 @@ static bool all_exact(const struct globs *globs)
 	return globs->n > 0;
 }
 
-static int add_addresses(struct rule_index *index, uint32_t kind, const struct globs *globs, size_t position)
+static int add_addresses(struct rule_index *index, uint32_t kind, const struct globs *globs,
+			 size_t position)
 {
 	int r = 0;
 
@@ -234,7 +238,8 @@ static void try_list(struct lookup *lookup, uint32_t kind, uint64_t key)
 			break;
 }
 
-const struct policy_rule *index_find(const struct rule_index *index, const struct policy_rule *rules,
+const struct policy_rule *index_find(const struct rule_index *index,
+				     const struct policy_rule *rules,
 				     const struct device_facts *device)
 {
 	struct lookup lookup = { .index = index, .rules = rules, .device = device };
@@ -252,7 +257,8 @@ const struct policy_rule *index_find(const struct rule_index *index, const struc
 			try_list(&lookup, KIND_PARENT, address);
 
 	for (unsigned bytes = 1; bytes <= 3; bytes++)
-		try_list(&lookup, KIND_CLASS + bytes - 1, class_prefix_of(device->class_code, bytes));
+		try_list(&lookup, KIND_CLASS + bytes - 1,
+			 class_prefix_of(device->class_code, bytes));
 
 	for (size_t i = index->n_rest; i-- > 0;)
 		if (!try_rule(&lookup, index->rest[i]))

@@ -29,7 +29,8 @@ int index_build(struct rule_index *index, const struct policy_rule *rules, size_
 void index_clear(struct rule_index *index);
 
 /* The last of RULES that matches, or NULL. */
-const struct policy_rule *index_find(const struct rule_index *index, const struct policy_rule *rules,
+const struct policy_rule *index_find(const struct rule_index *index,
+				     const struct policy_rule *rules,
 				     const struct device_facts *device);
 
 #endif

@@ -16,9 +16,10 @@ struct assignment {
 	const char *value;
 };
 
-#define reject(assignment, ...)                                                                                      \
-	policy_errors_add((assignment)->section->errors, (assignment)->section->rule.path, (assignment)->line,       \
-			  (assignment)->section->rule.name, (assignment)->key, __VA_ARGS__)
+#define reject(assignment, ...)                                                                    \
+	policy_errors_add((assignment)->section->errors, (assignment)->section->rule.path,         \
+			  (assignment)->line, (assignment)->section->rule.name, (assignment)->key, \
+			  __VA_ARGS__)
 
 static int set_string(const char **to, const char *value)
 {
@@ -26,9 +27,9 @@ static int set_string(const char **to, const char *value)
 	return *to ? 0 : -ENOMEM;
 }
 
-/* Values of keys with several values are parted by blanks; each is tried, so that each error is told. */
-static int each_word(const struct assignment *a, int (*add)(struct match *match, const char *word), const char *what,
-		     const char *expected)
+/* Several values are parted by blanks; each is tried, so that each error is told. */
+static int each_word(const struct assignment *a, int (*add)(struct match *match, const char *word),
+		     const char *what, const char *expected)
 {
 	char *words, *word, *state = NULL;
 	int r = 0;
@@ -37,12 +38,14 @@ static int each_word(const struct assignment *a, int (*add)(struct match *match,
 	if (!words)
 		return -ENOMEM;
 
-	for (word = strtok_r(words, " \t", &state); word && r == 0; word = strtok_r(NULL, " \t", &state)) {
+	for (word = strtok_r(words, " \t", &state); word && r == 0;
+	     word = strtok_r(NULL, " \t", &state)) {
 		r = add(a->section->rule.match, word);
 		if (r == -EINVAL)
 			r = reject(a, "\"%s\" is no %s (expected %s)", word, what, expected);
 		else if (r == -ENXIO)
-			r = reject(a, "\"%s\" cannot match the address of any device (expected %s)", word, expected);
+			r = reject(a, "\"%s\" cannot match the address of any device (expected %s)",
+				   word, expected);
 	}
 
 	free(words);
@@ -74,7 +77,8 @@ static int on_match_parent(const struct assignment *a)
 
 static int on_match_iommu(const struct assignment *a)
 {
-	return each_word(a, match_add_iommu, "IOMMU name glob", "a name or a glob, such as dmar0 or smmu3.*");
+	return each_word(a, match_add_iommu, "IOMMU name glob",
+			 "a name or a glob, such as dmar0 or smmu3.*");
 }
 
 static int parse_bool(const struct assignment *a, bool *ret)
@@ -110,7 +114,9 @@ static int on_domain(const struct assignment *a)
 	if (a->section->rule.domain != DOMAIN_NONE)
 		return 0;
 
-	return reject(a, "\"%s\" is no domain (expected identity, DMA, DMA-FQ, auto, blocked or keep)", a->value);
+	return reject(a,
+		      "\"%s\" is no domain (expected identity, DMA, DMA-FQ, auto, blocked or keep)",
+		      a->value);
 }
 
 static int on_rebind(const struct assignment *a)
@@ -127,12 +133,14 @@ static int on_rebind(const struct assignment *a)
 /* The kernel compares driver_override with the driver's name byte by byte: case counts. */
 static int on_driver(const struct assignment *a)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-";
 	size_t length = strspn(a->value, alphabet);
 
 	if (a->value[length] != '\0' || length > DRIVER_NAME_MAX)
-		return reject(a, "\"%s\" is no driver name (expected 1 to %d letters, digits, - or _)", a->value,
-			      DRIVER_NAME_MAX);
+		return reject(a,
+			      "\"%s\" is no driver name (expected 1 to %d letters, digits, - or _)",
+			      a->value, DRIVER_NAME_MAX);
 
 	return set_string(&a->section->rule.driver, a->value);
 }
@@ -170,9 +178,9 @@ static const struct key {
 
 _Static_assert(sizeof(keys) / sizeof(keys[0]) == N_KEYS, "N_KEYS is the number of keys");
 
-#define KEYS_EXPECTED                                                                                                \
-	"domain, rebind, driver, force, description, match-id, match-class, match-address, match-parent, "           \
-	"match-removable, match-virtual-function or match-iommu"
+#define KEYS_EXPECTED                                                                              \
+	"domain, rebind, driver, force, description, match-id, match-class, match-address, "       \
+	"match-parent, match-removable, match-virtual-function or match-iommu"
 
 /*
  * How many letters have to be put in, left out, exchanged or swapped with
@@ -239,10 +247,12 @@ static int unknown_key(const struct assignment *a)
 	const struct key *nearest = nearest_key(a->key);
 
 	if (*a->key == '\0')
-		return policy_errors_add(a->section->errors, a->section->rule.path, a->line, a->section->rule.name,
-					 NULL, "there is no key before the = (expected KEY = VALUE)");
+		return policy_errors_add(a->section->errors, a->section->rule.path, a->line,
+					 a->section->rule.name, NULL,
+					 "there is no key before the = (expected KEY = VALUE)");
 	if (nearest) {
-		a->section->damaged = true; /* it was meant to be there: that is one error, not two */
+		/* What is misspelt is not missing as well: that is one error, not two. */
+		a->section->damaged = true;
 		return reject(a, "unknown key (expected %s?)", nearest->name);
 	}
 
@@ -251,7 +261,9 @@ static int unknown_key(const struct assignment *a)
 
 int section_add_key(struct section *section, unsigned line, const char *key, const char *value)
 {
-	const struct assignment a = { .section = section, .line = line, .key = key, .value = value };
+	const struct assignment a = {
+		.section = section, .line = line, .key = key, .value = value
+	};
 	size_t i = 0;
 
 	if (!section->open)
@@ -263,7 +275,8 @@ int section_add_key(struct section *section, unsigned line, const char *key, con
 		return unknown_key(&a);
 
 	if (section->given[i] && !(keys[i].flags & KEY_SEVERAL))
-		return reject(&a, "given twice (expected once; it is on line %u already)", section->given[i]);
+		return reject(&a, "given twice (expected once; it is on line %u already)",
+			      section->given[i]);
 	if (!section->given[i])
 		section->given[i] = line;
 
@@ -297,25 +310,28 @@ int section_check(struct section *section)
 	int r;
 
 	if (!section->damaged && !given(section, "domain")) {
-		r = policy_errors_add(section->errors, rule->path, rule->line, rule->name, NULL,
-				      "a section without domain (expected domain = identity, DMA, DMA-FQ, auto, "
-				      "blocked or keep)");
+		r = policy_errors_add(
+			section->errors, rule->path, rule->line, rule->name, NULL,
+			"a section without domain (expected domain = identity, DMA, DMA-FQ, auto, "
+			"blocked or keep)");
 		if (r < 0)
 			return r;
 	}
 
 	if (!section->damaged && !any_match_given(section)) {
-		r = policy_errors_add(section->errors, rule->path, rule->line, rule->name, NULL,
-				      "nothing says which devices are meant (expected a match key, or a PCI ID "
-				      "pattern such as 144d:* for the section's name)");
+		r = policy_errors_add(
+			section->errors, rule->path, rule->line, rule->name, NULL,
+			"nothing says which devices are meant (expected a match key, or a PCI ID "
+			"pattern such as 144d:* for the section's name)");
 		if (r < 0)
 			return r;
 	}
 
 	if (rule->domain == DOMAIN_BLOCKED && rule->driver)
-		return policy_errors_add(section->errors, rule->path, given(section, "driver"), rule->name, "driver",
-					 "a blocked device has no driver (expected no driver beside domain = "
-					 "blocked)");
+		return policy_errors_add(
+			section->errors, rule->path, given(section, "driver"), rule->name, "driver",
+			"a blocked device has no driver (expected no driver beside domain = "
+			"blocked)");
 
 	return 0;
 }

@@ -21,7 +21,7 @@ struct section {
 	struct policy_errors *errors;
 };
 
-/* KEY = VALUE, at LINE. What is wrong with them goes to the section's errors. Returns 0 or -ENOMEM. */
+/* KEY = VALUE, at LINE. What is wrong goes to the section's errors. Returns 0 or -ENOMEM. */
 int section_add_key(struct section *section, unsigned line, const char *key, const char *value);
 
 /* What is wrong with the section as a whole, once its end is reached. Returns 0 or -ENOMEM. */

@@ -9,7 +9,7 @@
 /* Debian's inih has a buffer of 200 bytes on its stack; one of them is the terminating zero. */
 #define LINE_BYTES_MAX 199
 
-/* What is kept of a line at most: the byte order mark is counted only once it is seen to be none. */
+/* What is kept of a line at most: it may begin with a byte order mark, which does not count. */
 #define LINE_BYTES_KEPT (LINE_BYTES_MAX + 3)
 
 enum line_status {

@@ -51,9 +51,9 @@ struct match *match_free(struct match *match)
 
 bool match_is_empty(const struct match *match)
 {
-	return !match->has_section_id && match->n_ids == 0 && match->n_classes == 0 && match->addresses.n == 0 &&
-	       match->parents.n == 0 && match->iommus.n == 0 && match->removable == MATCH_ANY &&
-	       match->virtual_function == MATCH_ANY;
+	return !match->has_section_id && match->n_ids == 0 && match->n_classes == 0 &&
+	       match->addresses.n == 0 && match->parents.n == 0 && match->iommus.n == 0 &&
+	       match->removable == MATCH_ANY && match->virtual_function == MATCH_ANY;
 }
 
 int match_add_id(struct match *match, const char *word)
@@ -122,7 +122,8 @@ int match_add_parent(struct match *match, const char *word)
  */
 int match_add_iommu(struct match *match, const char *word)
 {
-	static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:,@+-*?[]!^";
+	static const char alphabet[] =
+		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:,@+-*?[]!^";
 	bool inside = false;
 
 	if (word[strspn(word, alphabet)] != '\0')
@@ -152,7 +153,8 @@ struct detail {
 	size_t length;
 };
 
-static void __attribute__((format(printf, 2, 3))) say(struct detail *detail, const char *format, ...)
+static void __attribute__((format(printf, 2, 3)))
+say(struct detail *detail, const char *format, ...)
 {
 	va_list ap;
 	int n;
@@ -183,8 +185,8 @@ static void say_not(struct detail *detail, size_t i, size_t n)
 
 static void say_device_id(struct detail *detail, const char *key, const struct device_facts *device)
 {
-	say(detail, "%s: %04x:%04x:%04x:%04x", key, device->vendor, device->device, device->subvendor,
-	    device->subdevice);
+	say(detail, "%s: %04x:%04x:%04x:%04x", key, device->vendor, device->device,
+	    device->subvendor, device->subdevice);
 }
 
 static void say_ids(struct detail *detail, const struct pci_id *ids, size_t n)
@@ -199,7 +201,8 @@ static void say_ids(struct detail *detail, const struct pci_id *ids, size_t n)
 }
 
 /* *NAMED is set where a pattern without '*' matches. */
-static bool test_ids(const struct pci_id *ids, size_t n, const struct device_facts *device, bool *named)
+static bool test_ids(const struct pci_id *ids, size_t n, const struct device_facts *device,
+		     bool *named)
 {
 	bool matched = false;
 
@@ -213,10 +216,12 @@ static bool test_ids(const struct pci_id *ids, size_t n, const struct device_fac
 	return matched;
 }
 
-static bool test_classes(const struct match *match, const struct device_facts *device, struct detail *detail)
+static bool test_classes(const struct match *match, const struct device_facts *device,
+			 struct detail *detail)
 {
 	for (size_t i = 0; i < match->n_classes; i++)
-		if (class_prefix_of(device->class_code, match->classes[i].bytes) == match->classes[i].code)
+		if (class_prefix_of(device->class_code, match->classes[i].bytes) ==
+		    match->classes[i].code)
 			return true;
 
 	say(detail, "match-class: %06x", device->class_code & 0xffffff);
@@ -244,17 +249,20 @@ static bool test_globs(const struct globs *globs, const char *text)
 	return false;
 }
 
-static bool test_address(const struct match *match, const struct device_facts *device, struct detail *detail)
+static bool test_address(const struct match *match, const struct device_facts *device,
+			 struct detail *detail)
 {
 	if (device->address && test_globs(&match->addresses, device->address))
 		return true;
 
-	say(detail, "match-address: %s", device->address ? device->address : "a device without an address");
+	say(detail, "match-address: %s",
+	    device->address ? device->address : "a device without an address");
 	say_globs(detail, &match->addresses);
 	return false;
 }
 
-static bool test_parents(const struct match *match, const struct device_facts *device, struct detail *detail)
+static bool test_parents(const struct match *match, const struct device_facts *device,
+			 struct detail *detail)
 {
 	size_t n = 0;
 
@@ -275,7 +283,8 @@ static bool test_parents(const struct match *match, const struct device_facts *d
 	return false;
 }
 
-static bool test_iommu(const struct match *match, const struct device_facts *device, struct detail *detail)
+static bool test_iommu(const struct match *match, const struct device_facts *device,
+		       struct detail *detail)
 {
 	if (device->iommu && test_globs(&match->iommus, device->iommu))
 		return true;
@@ -285,7 +294,8 @@ static bool test_iommu(const struct match *match, const struct device_facts *dev
 	return false;
 }
 
-static bool test_flag(enum match_flag flag, bool fact, const char *key, const char *what, struct detail *detail)
+static bool test_flag(enum match_flag flag, bool fact, const char *key, const char *what,
+		      struct detail *detail)
 {
 	if (flag == MATCH_ANY || (flag == MATCH_YES) == fact)
 		return true;
@@ -294,7 +304,8 @@ static bool test_flag(enum match_flag flag, bool fact, const char *key, const ch
 	return false;
 }
 
-bool match_test(const struct match *match, const struct device_facts *device, char *detail_text, size_t size)
+bool match_test(const struct match *match, const struct device_facts *device, char *detail_text,
+		size_t size)
 {
 	struct detail detail = { .text = size > 0 ? detail_text : NULL, .size = size };
 	bool named = match->n_classes > 0 || match->addresses.n > 0;
@@ -318,7 +329,8 @@ bool match_test(const struct match *match, const struct device_facts *device, ch
 		return false;
 	if (match->parents.n > 0 && !test_parents(match, device, &detail))
 		return false;
-	if (!test_flag(match->removable, device->removable, "match-removable", "removable", &detail))
+	if (!test_flag(match->removable, device->removable, "match-removable", "removable",
+		       &detail))
 		return false;
 	if (!test_flag(match->virtual_function, device->virtual_function, "match-virtual-function",
 		       "a virtual function", &detail))
@@ -327,7 +339,8 @@ bool match_test(const struct match *match, const struct device_facts *device, ch
 		return false;
 
 	if (device->bridge && !named) {
-		say(&detail, "the device is a bridge, which only match-class, match-address or an ID without '*' names");
+		say(&detail,
+		    "the device is a bridge, which only match-class, match-address or an ID without '*' names");
 		return false;
 	}
 

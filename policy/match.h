@@ -26,7 +26,7 @@ enum match_flag {
 	MATCH_YES,
 };
 
-/* A rule's conditions. All keys that are given must hold; the values of one key are alternatives. */
+/* A rule's conditions. All given keys must hold; the values of one key are alternatives. */
 struct match {
 	bool has_section_id; /* the section's name is a PCI ID pattern */
 	struct pci_id section_id;
@@ -66,6 +66,7 @@ uint32_t class_prefix_of(uint32_t class_code, unsigned bytes);
  * Where DETAIL is not NULL, it gets SIZE bytes of text: the key that said no
  * and why, or "".
  */
-bool match_test(const struct match *match, const struct device_facts *device, char *detail, size_t size);
+bool match_test(const struct match *match, const struct device_facts *device, char *detail,
+		size_t size);
 
 #endif

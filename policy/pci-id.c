@@ -9,12 +9,14 @@
 
 static uint64_t pack(const uint16_t parts[4])
 {
-	return (uint64_t)parts[0] << 48 | (uint64_t)parts[1] << 32 | (uint64_t)parts[2] << 16 | parts[3];
+	return (uint64_t)parts[0] << 48 | (uint64_t)parts[1] << 32 | (uint64_t)parts[2] << 16 |
+	       parts[3];
 }
 
 uint64_t pci_id_pack(const struct device_facts *device)
 {
-	return pack((const uint16_t[]){ device->vendor, device->device, device->subvendor, device->subdevice });
+	return pack((const uint16_t[]){ device->vendor, device->device, device->subvendor,
+					device->subdevice });
 }
 
 uint64_t pci_id_mask(uint64_t packed, unsigned mask)
@@ -44,7 +46,8 @@ int pci_id_parse(const char *word, struct pci_id *ret)
 			for (; text_hex_digit(*word) >= 0; word++, digits++) {
 				if (digits == 4)
 					return -EINVAL;
-				parts[id.parts] = (uint16_t)(parts[id.parts] << 4 | text_hex_digit(*word));
+				parts[id.parts] =
+					(uint16_t)(parts[id.parts] << 4 | text_hex_digit(*word));
 			}
 			if (digits == 0)
 				return -EINVAL;

@@ -100,7 +100,8 @@ static int finish_load(struct policy *policy, struct policy **ret, struct policy
 	return 0;
 }
 
-int policy_load(const char *root, const char *const *dirs, struct policy **ret, struct policy_errors *errors)
+int policy_load(const char *root, const char *const *dirs, struct policy **ret,
+		struct policy_errors *errors)
 {
 	struct policy *policy;
 	int r;
@@ -152,12 +153,14 @@ const char *const *policy_files(const struct policy *policy)
 	return policy->files;
 }
 
-const struct policy_rule *policy_match(const struct policy *policy, const struct device_facts *device)
+const struct policy_rule *policy_match(const struct policy *policy,
+				       const struct device_facts *device)
 {
 	return index_find(&policy->index, policy->rules.items, device);
 }
 
-int policy_trace(const struct policy *policy, const struct device_facts *device, policy_trace_cb cb, void *userdata)
+int policy_trace(const struct policy *policy, const struct device_facts *device, policy_trace_cb cb,
+		 void *userdata)
 {
 	for (size_t i = 0; i < policy->rules.n; i++) {
 		const struct policy_rule *rule = &policy->rules.items[i];

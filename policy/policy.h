@@ -46,7 +46,8 @@ extern const char *const policy_default_dirs[];
  * no file is there; -EBADMSG when there is any error in ERRORS (*RET is NULL);
  * -ENOMEM.
  */
-int policy_load(const char *root, const char *const *dirs, struct policy **ret, struct policy_errors *errors);
+int policy_load(const char *root, const char *const *dirs, struct policy **ret,
+		struct policy_errors *errors);
 
 /* The same for the named files, in the order given (check FILE…, the kept copy). */
 int policy_load_files(const char *const *paths, struct policy **ret, struct policy_errors *errors);
@@ -56,7 +57,10 @@ struct policy *policy_free(struct policy *policy); /* returns NULL */
 size_t policy_n_rules(const struct policy *policy);
 const struct policy_rule *policy_rule(const struct policy *policy, size_t position);
 
-/* Paths of the files that were read, in the order of reading; masked and empty ones are not among them. NULL-terminated, owned by POLICY. */
+/*
+ * Paths of the files that were read, in the order of reading; masked and empty
+ * ones are not among them. NULL-terminated, owned by POLICY.
+ */
 const char *const *policy_files(const struct policy *policy);
 
 /*
@@ -65,14 +69,17 @@ const char *const *policy_files(const struct policy *policy);
  * other IDs. A bridge is matched only by rules that name it by class, by
  * address or by an ID without '*'.
  */
-const struct policy_rule *policy_match(const struct policy *policy, const struct device_facts *device);
+const struct policy_rule *policy_match(const struct policy *policy,
+				       const struct device_facts *device);
 
 /*
  * Every rule in the order of evaluation, with whether it matched and, where it
- * did not, which key said no ("match-class: 020000 is not 0108"). DETAIL is
- * valid during the call only. A negative return of CB ends it and is returned.
+ * did not, which key said no ("match-class: 020000 is not 0108"; "" where it
+ * matched). DETAIL is valid during the call only. A negative return of CB ends it and is returned.
  */
-typedef int (*policy_trace_cb)(const struct policy_rule *rule, bool matched, const char *detail, void *userdata);
-int policy_trace(const struct policy *policy, const struct device_facts *device, policy_trace_cb cb, void *userdata);
+typedef int (*policy_trace_cb)(const struct policy_rule *rule, bool matched, const char *detail,
+			       void *userdata);
+int policy_trace(const struct policy *policy, const struct device_facts *device, policy_trace_cb cb,
+		 void *userdata);
 
 #endif

@@ -33,7 +33,8 @@ static bool next_party(const struct ballot *ballot, size_t *i, struct party *ret
 
 		*ret = (struct party){ .ballot = ballot, .first = vote };
 		for (size_t k = *i; k < ballot->n_votes; k++)
-			ret->n += is_voting(&ballot->votes[k]) && ballot->votes[k].rule == vote->rule;
+			ret->n +=
+				is_voting(&ballot->votes[k]) && ballot->votes[k].rule == vote->rule;
 		(*i)++;
 		return true;
 	}
@@ -52,7 +53,9 @@ static void put_addresses(FILE *f, const struct party *party)
 
 	for (const struct vote *vote = party->first; put < shown; vote++)
 		if (is_voting(vote) && vote->rule == party->first->rule) {
-			fprintf(f, "%s%s", put == 0 ? "" : put + 1 == party->n ? " and " : ", ", address_of(vote));
+			if (put > 0)
+				fputs(put + 1 == party->n ? " and " : ", ", f);
+			fputs(address_of(vote), f);
 			put++;
 		}
 
@@ -68,7 +71,8 @@ static void put_rule(FILE *f, const struct policy_rule *rule)
 /* "auto (DMA)": the word of the rule, and what it comes down to. */
 static void put_wish(FILE *f, const struct vote *vote)
 {
-	const char *type = vote->domain == DOMAIN_NONE ? "an unknown type" : domain_to_string(vote->domain);
+	const char *type =
+		vote->domain == DOMAIN_NONE ? "an unknown type" : domain_to_string(vote->domain);
 
 	if (vote->rule->domain == DOMAIN_AUTO)
 		fprintf(f, "auto (%s)", type);
@@ -103,8 +107,8 @@ static void put_overruler(FILE *f, const struct party *party)
 {
 	if (!party->first->rule) {
 		put_addresses(f, party);
-		fprintf(f, ", which no rule matches and which %s %s", party->n > 1 ? "keep" : "keeps",
-			domain_to_string(party->first->domain));
+		fprintf(f, ", which no rule matches and which %s %s",
+			party->n > 1 ? "keep" : "keeps", domain_to_string(party->first->domain));
 		return;
 	}
 
@@ -126,7 +130,8 @@ static bool is_winner(const struct party *party)
 }
 
 /* All parties that TEST takes, parted by SEPARATOR. Returns how many there are. */
-static size_t put_parties(FILE *f, const struct ballot *ballot, bool (*test)(const struct party *party),
+static size_t put_parties(FILE *f, const struct ballot *ballot,
+			  bool (*test)(const struct party *party),
 			  void (*put)(FILE *f, const struct party *party), const char *separator)
 {
 	struct party party;
@@ -151,7 +156,8 @@ static void put_followers(FILE *f, const struct ballot *ballot)
 		if (!party.first->rule && !is_winner(&party)) {
 			fputs("; ", f);
 			put_addresses(f, &party);
-			fprintf(f, ", which no rule matches, %s along", party.n > 1 ? "go" : "goes");
+			fprintf(f, ", which no rule matches, %s along",
+				party.n > 1 ? "go" : "goes");
 		}
 }
 
@@ -189,11 +195,13 @@ static void put_refusal(FILE *f, const struct ballot *ballot, enum refusal refus
 
 	fprintf(f, "%s is refused because ", domain_to_string(ballot->target));
 	if (refusal == REFUSAL_REQUIRES_DIRECT) {
-		fputs("the group has a direct reserved region, whose 1:1 mapping its firmware needs; ", f);
+		fputs("the group has a direct reserved region, whose 1:1 mapping its firmware needs; ",
+		      f);
 		return;
 	}
 
-	fprintf(f, "%s is %s and ", address_of(vote), vote->device->removable ? "removable" : "untrusted");
+	fprintf(f, "%s is %s and ", address_of(vote),
+		vote->device->removable ? "removable" : "untrusted");
 	if (ballot->override) {
 		fputs("force was not given; ", f);
 	} else if (vote->rule) {
@@ -269,7 +277,8 @@ static void put_decided(FILE *f, const struct ballot *ballot, enum refusal refus
 	else if (ballot->override->domain == ballot->target)
 		fprintf(f, "%s was set at run time", domain_to_string(ballot->target));
 	else
-		fprintf(f, "%s (%s) was set at run time", domain_to_string(ballot->override->domain),
+		fprintf(f, "%s (%s) was set at run time",
+			domain_to_string(ballot->override->domain),
 			domain_to_string(ballot->target));
 
 	if (is_auto_without_boot_type(ballot) && domain_is_type(ballot->group->current))

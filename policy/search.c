@@ -65,7 +65,8 @@ static bool is_policy_name(const char *name)
 	return name[0] != '.' && length > suffix && strcmp(name + length - suffix, ".conf") == 0;
 }
 
-static int found_list_add(struct found_list *list, const char *folder_path, const char *name, size_t folder)
+static int found_list_add(struct found_list *list, const char *folder_path, const char *name,
+			  size_t folder)
 {
 	struct found *items = array_grow(list->items, list->n, sizeof(*items));
 	char *path;
@@ -77,7 +78,9 @@ static int found_list_add(struct found_list *list, const char *folder_path, cons
 	if (asprintf(&path, "%s/%s", folder_path, name) < 0)
 		return -ENOMEM;
 
-	items[list->n++] = (struct found){ .path = path, .name = path + strlen(folder_path) + 1, .folder = folder };
+	items[list->n++] = (struct found){ .path = path,
+					   .name = path + strlen(folder_path) + 1,
+					   .folder = folder };
 	return 0;
 }
 
@@ -102,7 +105,8 @@ static int read_folder(DIR *dir, const char *path, size_t folder, struct found_l
 	int r;
 
 	if (fstat(dirfd(dir), &st) < 0)
-		return policy_errors_add(errors, path, 0, NULL, NULL, "cannot be looked at: %s (expected a folder)",
+		return policy_errors_add(errors, path, 0, NULL, NULL,
+					 "cannot be looked at: %s (expected a folder)",
 					 strerror(errno));
 
 	distrusted = distrust(&st);
@@ -117,9 +121,10 @@ static int read_folder(DIR *dir, const char *path, size_t folder, struct found_l
 		if (!is_policy_name(entry->d_name))
 			continue;
 		if (list->n == POLICY_FILES_MAX)
-			return policy_errors_add(errors, path, 0, NULL, NULL,
-						 "too many policy files (expected at most %u in all folders)",
-						 POLICY_FILES_MAX);
+			return policy_errors_add(
+				errors, path, 0, NULL, NULL,
+				"too many policy files (expected at most %u in all folders)",
+				POLICY_FILES_MAX);
 		r = found_list_add(list, path, entry->d_name, folder);
 		if (r < 0)
 			return r;
@@ -127,11 +132,13 @@ static int read_folder(DIR *dir, const char *path, size_t folder, struct found_l
 
 	if (errno != 0)
 		return policy_errors_add(errors, path, 0, NULL, NULL,
-					 "the folder cannot be read: %s (expected policy files)", strerror(errno));
+					 "the folder cannot be read: %s (expected policy files)",
+					 strerror(errno));
 	return 0;
 }
 
-static int search_folder(const char *path, size_t folder, struct found_list *list, struct policy_errors *errors)
+static int search_folder(const char *path, size_t folder, struct found_list *list,
+			 struct policy_errors *errors)
 {
 	DIR *dir;
 	int r;
@@ -143,7 +150,8 @@ static int search_folder(const char *path, size_t folder, struct found_list *lis
 		if (errno == ENOMEM)
 			return -ENOMEM;
 		return policy_errors_add(errors, path, 0, NULL, NULL,
-					 "the folder cannot be read: %s (expected policy files)", strerror(errno));
+					 "the folder cannot be read: %s (expected policy files)",
+					 strerror(errno));
 	}
 
 	r = read_folder(dir, path, folder, list, errors);
@@ -159,7 +167,8 @@ static int compare_found(const void *a, const void *b)
 	return r != 0 ? r : (x->folder > y->folder) - (x->folder < y->folder);
 }
 
-int search_files(const char *root, const char *const *dirs, struct path_list *ret, struct policy_errors *errors)
+int search_files(const char *root, const char *const *dirs, struct path_list *ret,
+		 struct policy_errors *errors)
 {
 	struct found_list list = { 0 };
 	int r = 0;
@@ -203,13 +212,15 @@ static const char *kind_of(mode_t mode)
 #define refuse(errors, path, ...) policy_errors_add(errors, path, 0, NULL, NULL, __VA_ARGS__)
 
 /* FD is a file of whatever kind. *MASKED: it is sound and has nothing to say. */
-static int check_opened(int fd, const char *path, bool *masked, bool *sound, struct policy_errors *errors)
+static int check_opened(int fd, const char *path, bool *masked, bool *sound,
+			struct policy_errors *errors)
 {
 	const char *distrusted;
 	struct stat st;
 
 	if (fstat(fd, &st) < 0)
-		return refuse(errors, path, "cannot be looked at: %s (expected a regular file)", strerror(errno));
+		return refuse(errors, path, "cannot be looked at: %s (expected a regular file)",
+			      strerror(errno));
 
 	/* By number (Documentation/admin-guide/devices.txt), wherever the link has found it. */
 	if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) {
@@ -218,7 +229,8 @@ static int check_opened(int fd, const char *path, bool *masked, bool *sound, str
 	}
 
 	if (!S_ISREG(st.st_mode))
-		return refuse(errors, path, "is %s (expected a regular file, or a link to one or to /dev/null)",
+		return refuse(errors, path,
+			      "is %s (expected a regular file, or a link to one or to /dev/null)",
 			      kind_of(st.st_mode));
 
 	distrusted = distrust(&st);
@@ -226,7 +238,8 @@ static int check_opened(int fd, const char *path, bool *masked, bool *sound, str
 		return refuse(errors, path, "%s", distrusted);
 
 	if (st.st_size > (off_t)POLICY_FILE_BYTES_MAX)
-		return refuse(errors, path, "the file is too big (expected at most %u bytes)", POLICY_FILE_BYTES_MAX);
+		return refuse(errors, path, "the file is too big (expected at most %u bytes)",
+			      POLICY_FILE_BYTES_MAX);
 
 	*masked = st.st_size == 0;
 	*sound = !*masked;
@@ -242,13 +255,17 @@ int search_open(const char *path, FILE **ret, struct policy_errors *errors)
 
 	/* The path is shown on the bus, in the journal and in reasons. */
 	if (text_check(path, strlen(path), NULL) != TEXT_CLEAN || strchr(path, '\t'))
-		return refuse(errors, path, "no good name for a policy file (expected printable UTF-8)");
+		return refuse(errors, path,
+			      "no good name for a policy file (expected printable UTF-8)");
 
 	/* O_NONBLOCK: opening a FIFO would wait for its writer. */
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
-		return refuse(errors, path, "cannot be opened: %s (expected a regular file, or a link to one or to "
-					    "/dev/null)", strerror(errno));
+		return refuse(
+			errors, path,
+			"cannot be opened: %s (expected a regular file, or a link to one or to "
+			"/dev/null)",
+			strerror(errno));
 
 	r = check_opened(fd, path, &masked, &sound, errors);
 	if (r < 0 || !sound) {

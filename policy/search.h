@@ -28,7 +28,8 @@ int path_list_add(struct path_list *paths, const char *path);
  * missing is no error; one that cannot be read, or in which others than root
  * may exchange files, is. Returns 0, also with ERRORS, or -ENOMEM.
  */
-int search_files(const char *root, const char *const *dirs, struct path_list *ret, struct policy_errors *errors);
+int search_files(const char *root, const char *const *dirs, struct path_list *ret,
+		 struct policy_errors *errors);
 
 /*
  * Opens a policy file, through links, and sees to it that it is one: a regular

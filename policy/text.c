@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One character of UTF-8 (RFC 3629: shortest form, no surrogates, up to U+10FFFF). Its length, or 0. */
+/* One character of UTF-8 (RFC 3629: shortest form, no surrogates). Its length, or 0. */
 static size_t decode(const unsigned char *s, size_t length, uint32_t *ret)
 {
 	size_t n;

@@ -8,7 +8,7 @@
 enum text_flaw {
 	TEXT_CLEAN,
 	TEXT_NOT_UTF8,
-	TEXT_CONTROL, /* a control character other than TAB, or one that reverses the direction of writing */
+	TEXT_CONTROL, /* a control character but TAB, or one that turns the direction of writing */
 };
 
 /* What is wrong first with the LENGTH bytes of TEXT, and at which offset (AT may be NULL). */

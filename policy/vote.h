@@ -15,7 +15,7 @@ struct vote {
 	const struct device_facts *device;
 	const struct policy_rule *rule; /* NULL: none matches */
 	bool abstains; /* a bridge that no rule names */
-	enum domain domain; /* the type it votes for; DOMAIN_NONE: for what the group has, which is unknown */
+	enum domain domain; /* DOMAIN_NONE: what the group has, which is unknown */
 };
 
 /* A group's votes, and what has come of them so far: all that a reason is made of. */
@@ -25,7 +25,7 @@ struct ballot {
 	struct vote *votes; /* one a device */
 	size_t n_votes;
 	enum domain target; /* the strongest vote, DOMAIN_NONE where there is none */
-	bool undecidable; /* some keep a type that is not known, and the target cannot be compared with it */
+	bool undecidable; /* an unknown type is kept, which cannot be weighed against TARGET */
 	const struct vote *untrusted; /* whom the target is refused for, NULL for nobody */
 };
 
