@@ -47,7 +47,8 @@ int address_normalize(const char *text, char ret[static ADDRESS_MAX])
 		return -EINVAL;
 
 	/* The masks repeat what was checked above, for the compiler's idea of the length. */
-	snprintf(ret, ADDRESS_MAX, "%04x:%02x:%02x.%x", domain, bus & 0xff, device & 0x1f, function & 7);
+	snprintf(ret, ADDRESS_MAX, "%04x:%02x:%02x.%x", domain, bus & 0xff, device & 0x1f,
+		 function & 7);
 	return 0;
 }
 

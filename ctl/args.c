@@ -23,7 +23,8 @@ static const struct option options[] = {
 	{ 0 },
 };
 
-static int problem(struct arguments *arguments, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int problem(struct arguments *arguments, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
 
 static int problem(struct arguments *arguments, const char *format, ...)
 {
@@ -59,7 +60,8 @@ static size_t distance(const char *a, const char *b)
 				best = d[i - 1][j] + 1;
 			if (d[i][j - 1] + 1 < best)
 				best = d[i][j - 1] + 1;
-			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] && d[i - 2][j - 2] + 1 < best)
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    d[i - 2][j - 2] + 1 < best)
 				best = d[i - 2][j - 2] + 1;
 			d[i][j] = best;
 		}
@@ -95,7 +97,8 @@ static int unknown_option(struct arguments *arguments, int argc, char **argv)
 		return problem(arguments, "option --help takes no value");
 	if (optopt > 0)
 		return problem(arguments, "unknown option -%c", optopt);
-	return problem(arguments, "unknown option %s", optind > 0 && optind <= argc ? argv[optind - 1] : "");
+	return problem(arguments, "unknown option %s",
+		       optind > 0 && optind <= argc ? argv[optind - 1] : "");
 }
 
 static int parse_options(int argc, char **argv, struct arguments *ret)
@@ -140,8 +143,8 @@ static int find_verb(const char *word, const struct verb *table, struct argument
 		}
 
 	meant = nearest(word, table);
-	return meant ? problem(ret, "unknown verb '%s', did you mean '%s'?", word, meant->name) :
-		       problem(ret, "unknown verb '%s'", word);
+	return meant ? problem(ret, "unknown verb '%s', did you mean '%s'?", word, meant->name)
+		     : problem(ret, "unknown verb '%s'", word);
 }
 
 static int check_counts(struct arguments *ret)
@@ -151,9 +154,10 @@ static int check_counts(struct arguments *ret)
 	if (ret->n_operands < v->min_args)
 		return problem(ret, "'%s' needs %s", v->name, v->args);
 	if (v->max_args >= 0 && ret->n_operands > v->max_args)
-		return v->max_args == 0 ?
-			       problem(ret, "'%s' takes no arguments", v->name) :
-			       problem(ret, "too many arguments for '%s', which takes %s", v->name, v->args);
+		return v->max_args == 0
+			       ? problem(ret, "'%s' takes no arguments", v->name)
+			       : problem(ret, "too many arguments for '%s', which takes %s",
+					 v->name, v->args);
 	if (ret->rebind && !(v->options & VERB_REBIND))
 		return problem(ret, "'%s' does not take --rebind", v->name);
 	if (ret->force && !(v->options & VERB_FORCE))

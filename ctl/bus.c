@@ -70,8 +70,8 @@ int bus_complain(const struct ctl *ctl, const char *doing, const sd_bus_error *e
 	if (!sd_bus_error_is_set(error)) {
 		/* The answer did not have the shape that it must have. */
 		if (r == -EBADMSG || r == -ENXIO || r == -EPROTO)
-			complain("%s: the answer is not understood (is the daemon of another version? systemctl restart iommu-policyd)",
-				 str_or(what, doing));
+			complain("%s: the answer is not understood (%s)", str_or(what, doing),
+				 outcome_hint(SD_BUS_ERROR_INVALID_SIGNATURE, false));
 		else
 			complain("%s: %s", str_or(what, doing), strerror(-r));
 		return EXIT_CODE_FAILED;

@@ -14,8 +14,8 @@ static const char *next_step(const struct ctl *ctl, const char *state)
 	return NULL;
 }
 
-int change_print(const struct ctl *ctl, uint32_t group, const char *doing, int r, const sd_bus_error *error,
-		 sd_bus_message *reply)
+int change_print(const struct ctl *ctl, uint32_t group, const char *doing, int r,
+		 const sd_bus_error *error, sd_bus_message *reply)
 {
 	_cleanup_free_ char *safe_state = NULL, *safe_reason = NULL;
 	const char *state, *reason, *next;
@@ -32,8 +32,8 @@ int change_print(const struct ctl *ctl, uint32_t group, const char *doing, int r
 		return complain_memory();
 
 	style = outcome_style(state);
-	printf("Group %u: %s%s%s%s%s\n", group, term_on(&ctl->term, style), safe_state, term_off(&ctl->term, style),
-	       *reason ? ": " : "", safe_reason);
+	printf("Group %u: %s%s%s%s%s\n", group, term_on(&ctl->term, style), safe_state,
+	       term_off(&ctl->term, style), *reason ? ": " : "", safe_reason);
 	next = next_step(ctl, state);
 	if (next && ctl->term.legend)
 		puts(next);

@@ -9,7 +9,7 @@
  * from REPLY and prints "group N: state: reason". R and ERROR are what the
  * call came back with; DOING names it where it failed. Returns an exit code.
  */
-int change_print(const struct ctl *ctl, uint32_t group, const char *doing, int r, const sd_bus_error *error,
-		 sd_bus_message *reply);
+int change_print(const struct ctl *ctl, uint32_t group, const char *doing, int r,
+		 const sd_bus_error *error, sd_bus_message *reply);
 
 #endif

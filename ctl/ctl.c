@@ -36,8 +36,9 @@ int ctl_parse_target(const char *text, struct target *ret)
 	if (target_parse(text, ret) >= 0)
 		return 0;
 	escaped = display_escape(text);
-	complain("'%s' is neither a group's number nor a PCI address (such as 0000:3b:00.0 or 3b:00.0)",
-		 str_or(escaped, "?"));
+	complain(
+		"'%s' is neither a group's number nor a PCI address (such as 0000:3b:00.0 or 3b:00.0)",
+		str_or(escaped, "?"));
 	return EXIT_CODE_USAGE;
 }
 
@@ -67,8 +68,9 @@ static void print_help(void)
 
 static void print_verb_help(const struct verb *verb)
 {
-	printf("Usage: iommu-policyctl %s%s%s%s\n\n%s.\n", verb->name, verb->options ? " [OPTION...]" : "",
-	       *verb->args ? " " : "", verb->args, verb->summary);
+	printf("Usage: iommu-policyctl %s%s%s%s\n\n%s.\n", verb->name,
+	       verb->options ? " [OPTION...]" : "", *verb->args ? " " : "", verb->args,
+	       verb->summary);
 	if (verb->help)
 		printf("\n%s", verb->help);
 }

@@ -20,7 +20,8 @@ char *describe_members(const struct model_group *group)
 	for (size_t i = 0; i < group->n_devices; i++) {
 		const struct model_device *device = group->devices[i];
 
-		fprintf(f, "%s%s %s", i > 0 ? ", " : "", device->address, str_or(device->driver, "(no driver)"));
+		fprintf(f, "%s%s %s", i > 0 ? ", " : "", device->address,
+			str_or(device->driver, "(no driver)"));
 	}
 	if (fclose(f) != 0) {
 		free(ret);
@@ -32,8 +33,8 @@ char *describe_members(const struct model_group *group)
 const char *describe_flags(const struct model_device *device)
 {
 	static const char *const words[] = {
-		"", "removable", "vf", "removable, vf", "bridge", "removable, bridge", "vf, bridge",
-		"removable, vf, bridge",
+		"",	  "removable",	       "vf",	     "removable, vf",
+		"bridge", "removable, bridge", "vf, bridge", "removable, vf, bridge",
 	};
 
 	return words[device->removable + 2 * device->virtual_function + 4 * device->bridge];
@@ -62,7 +63,8 @@ void describe_age(uint64_t usec, uint64_t now, char *ret, size_t size)
 
 	for (size_t i = 0; i < ARRAY_SIZE(units); i++)
 		if (seconds >= units[i].seconds) {
-			snprintf(ret, size, "%" PRIu64 "%s ago", seconds / units[i].seconds, units[i].unit);
+			snprintf(ret, size, "%" PRIu64 "%s ago", seconds / units[i].seconds,
+				 units[i].unit);
 			return;
 		}
 	snprintf(ret, size, "now");
@@ -74,7 +76,8 @@ char *describe_time(uint64_t usec, uint64_t now)
 	char stamp[64], age[32], *ret;
 	struct tm tm;
 
-	if (usec == 0 || !localtime_r(&seconds, &tm) || strftime(stamp, sizeof(stamp), "%a %F %T %Z", &tm) == 0)
+	if (usec == 0 || !localtime_r(&seconds, &tm) ||
+	    strftime(stamp, sizeof(stamp), "%a %F %T %Z", &tm) == 0)
 		return strdup("");
 	describe_age(usec, now, age, sizeof(age));
 	return asprintf(&ret, "%s, %s", stamp, age) < 0 ? NULL : ret;
@@ -85,7 +88,8 @@ bool group_needs_reason(const struct model_group *group)
 	if (!*group->reason)
 		return false;
 	if (streq(group->state, "compliant"))
-		return !streq(group->type, group->target); /* somebody wrote the type file by hand */
+		/* Somebody wrote the type file by hand. */
+		return !streq(group->type, group->target);
 	if (streq(group->state, "unmanaged"))
 		return *group->boot_type && !streq(group->type, group->boot_type);
 	return true;

@@ -10,24 +10,29 @@ struct range {
 	uint32_t first, last;
 };
 
-/* Enough of Unicode's tables for what names drivers and describes rules; wcwidth() needs a locale that boot and sudo often lack. */
+/*
+ * Enough of Unicode's tables for what names drivers and describes rules;
+ * wcwidth() needs a locale that boot and sudo often lack.
+ */
 static const struct range zero_width[] = {
-	{ 0x0300, 0x036f }, { 0x0483, 0x0489 }, { 0x0591, 0x05bd }, { 0x0610, 0x061a }, { 0x064b, 0x065f },
-	{ 0x093a, 0x093c }, { 0x0941, 0x094d }, { 0x0e31, 0x0e31 }, { 0x0e34, 0x0e3a }, { 0x0e47, 0x0e4e },
-	{ 0x1ab0, 0x1aff }, { 0x1dc0, 0x1dff }, { 0x20d0, 0x20ff }, { 0xfe00, 0xfe0f }, { 0xfe20, 0xfe2f },
-	{ 0xe0100, 0xe01ef },
+	{ 0x0300, 0x036f }, { 0x0483, 0x0489 }, { 0x0591, 0x05bd }, { 0x0610, 0x061a },
+	{ 0x064b, 0x065f }, { 0x093a, 0x093c }, { 0x0941, 0x094d }, { 0x0e31, 0x0e31 },
+	{ 0x0e34, 0x0e3a }, { 0x0e47, 0x0e4e }, { 0x1ab0, 0x1aff }, { 0x1dc0, 0x1dff },
+	{ 0x20d0, 0x20ff }, { 0xfe00, 0xfe0f }, { 0xfe20, 0xfe2f }, { 0xe0100, 0xe01ef },
 };
 
 static const struct range double_width[] = {
-	{ 0x1100, 0x115f }, { 0x2e80, 0x303e }, { 0x3041, 0xa4cf }, { 0xa960, 0xa97c }, { 0xac00, 0xd7a3 },
-	{ 0xf900, 0xfaff }, { 0xfe30, 0xfe6f }, { 0xff01, 0xff60 }, { 0xffe0, 0xffe6 }, { 0x1f300, 0x1f64f },
-	{ 0x1f680, 0x1f6ff }, { 0x1f900, 0x1f9ff }, { 0x20000, 0x3fffd },
+	{ 0x1100, 0x115f },   { 0x2e80, 0x303e },   { 0x3041, 0xa4cf },	  { 0xa960, 0xa97c },
+	{ 0xac00, 0xd7a3 },   { 0xf900, 0xfaff },   { 0xfe30, 0xfe6f },	  { 0xff01, 0xff60 },
+	{ 0xffe0, 0xffe6 },   { 0x1f300, 0x1f64f }, { 0x1f680, 0x1f6ff }, { 0x1f900, 0x1f9ff },
+	{ 0x20000, 0x3fffd },
 };
 
 /* What hides or reorders other text: a driver's or a rule's name has no use for it. */
 static const struct range invisible[] = {
-	{ 0x00ad, 0x00ad }, { 0x061c, 0x061c }, { 0x180e, 0x180e }, { 0x200b, 0x200f }, { 0x2028, 0x202e },
-	{ 0x2060, 0x206f }, { 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
+	{ 0x00ad, 0x00ad }, { 0x061c, 0x061c }, { 0x180e, 0x180e },
+	{ 0x200b, 0x200f }, { 0x2028, 0x202e }, { 0x2060, 0x206f },
+	{ 0xfeff, 0xfeff }, { 0xfff9, 0xfffb }, { 0xe0000, 0xe007f },
 };
 
 static bool in_ranges(uint32_t c, const struct range *ranges, size_t n)
@@ -89,9 +94,9 @@ static size_t step(const char *s, size_t *columns)
 
 char *display_escape(const char *text)
 {
-	_cleanup_fclose_ FILE *f = NULL;
 	char *ret = NULL;
 	size_t size;
+	FILE *f;
 
 	f = open_memstream(&ret, &size);
 	if (!f)
@@ -114,9 +119,8 @@ char *display_escape(const char *text)
 		s += n;
 	}
 
-	if (fflush(f) != 0) {
-		fclose(f);
-		f = NULL;
+	/* The buffer may move until here. */
+	if (fclose(f) != 0) {
 		free(ret);
 		return NULL;
 	}
@@ -152,19 +156,24 @@ static size_t prefix_length(const char *text, size_t width)
 
 char *display_fit(const char *text, size_t width, const char *ellipsis)
 {
-	size_t dots = display_width(ellipsis);
+	size_t dots = display_width(ellipsis), n;
 	char *ret;
 
 	if (display_width(text) <= width)
 		return strdup(text);
 	if (width < dots)
 		return strndup(ellipsis, prefix_length(ellipsis, width));
-	if (asprintf(&ret, "%.*s%s", (int)prefix_length(text, width - dots), text, ellipsis) < 0)
-		return NULL;
-	return ret;
+
+	n = prefix_length(text, width - dots);
+	while (n > 0 && text[n - 1] == ' ')
+		n--;
+	return asprintf(&ret, "%.*s%s", (int)n, text, ellipsis) < 0 ? NULL : ret;
 }
 
-/* The first item of TEXT, cut, and how many OTHERS there are, where that leaves anything of the item. */
+/*
+ * The first item of TEXT, cut, and how many OTHERS there are, where that
+ * leaves anything of the item.
+ */
 static char *fit_first(const char *text, size_t others, size_t width, const char *ellipsis)
 {
 	_cleanup_free_ char *item = NULL, *cut = NULL;
@@ -230,7 +239,8 @@ static size_t line_length(const char *text, size_t width)
 
 int display_print_wrapped(FILE *f, const char *text, const struct display_wrap *wrap)
 {
-	const char *before = wrap->before ? wrap->before : "", *after = wrap->after ? wrap->after : "";
+	const char *before = wrap->before ? wrap->before : "",
+		   *after = wrap->after ? wrap->after : "";
 	size_t width = wrap->width;
 
 	/* Too narrow for the indent to be of use: let the terminal break the lines. */

@@ -23,7 +23,7 @@ char *display_escape(const char *text);
 
 size_t display_width(const char *text);
 
-/* The first WIDTH columns of TEXT, the last of them ELLIPSIS where something was cut off. malloc'd. */
+/* The first WIDTH columns of TEXT, the last of them ELLIPSIS where some was cut off. malloc'd. */
 char *display_fit(const char *text, size_t width, const char *ellipsis);
 
 /*

@@ -51,7 +51,8 @@ char *event_subject(const char *path)
 
 int event_decided(const struct ctl *ctl, sd_bus_message *m)
 {
-	_cleanup_free_ char *change = NULL, *safe_change = NULL, *safe_state = NULL, *safe_reason = NULL;
+	_cleanup_free_ char *change = NULL, *safe_change = NULL, *safe_state = NULL,
+			    *safe_reason = NULL;
 	const char *from, *to, *state, *reason;
 	uint32_t group;
 	int r;
@@ -66,8 +67,8 @@ int event_decided(const struct ctl *ctl, sd_bus_message *m)
 	if (!safe_change || !safe_state || !safe_reason)
 		return -ENOMEM;
 
-	event_print(ctl, outcome_style(state), "group %u: %s, %s%s%s", group, safe_change, safe_state,
-		    *reason ? ": " : "", safe_reason);
+	event_print(ctl, outcome_style(state), "group %u: %s, %s%s%s", group, safe_change,
+		    safe_state, *reason ? ": " : "", safe_reason);
 	return 0;
 }
 
@@ -82,7 +83,9 @@ int event_policy_reloaded(const struct ctl *ctl, sd_bus_message *m)
 	if (ok)
 		event_print(ctl, STYLE_GOOD, "policy: read, %" PRIu64 " is in force", generation);
 	else
-		event_print(ctl, STYLE_BAD, "policy: has errors, %" PRIu64 " stays in force (see: iommu-policyctl check)",
+		event_print(ctl, STYLE_BAD,
+			    "policy: has errors, %" PRIu64
+			    " stays in force (see: iommu-policyctl check)",
 			    generation);
 	return 0;
 }
@@ -193,11 +196,9 @@ int event_properties_changed(const struct ctl *ctl, sd_bus_message *m)
 	r = sd_bus_message_read(m, "s", &interface);
 	if (r < 0)
 		return r;
-	f = open_memstream(&text, &size);
-	if (!f || !subject) {
-		fclosep(&f);
+	f = subject ? open_memstream(&text, &size) : NULL;
+	if (!f)
 		return -ENOMEM;
-	}
 	r = put_changes(f, m, &n);
 	if (fclose(f) != 0)
 		return -ENOMEM;

@@ -27,7 +27,8 @@ int field_print(const struct term *term, const char *label, enum style style, co
 				     });
 }
 
-int field_printf(const struct term *term, const char *label, enum style style, const char *format, ...)
+int field_printf(const struct term *term, const char *label, enum style style, const char *format,
+		 ...)
 {
 	_cleanup_free_ char *value = NULL;
 	va_list args;

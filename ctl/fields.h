@@ -11,7 +11,7 @@
  */
 int field_print(const struct term *term, const char *label, enum style style, const char *value);
 
-int field_printf(const struct term *term, const char *label, enum style style, const char *format, ...)
-	__attribute__((format(printf, 4, 5)));
+int field_printf(const struct term *term, const char *label, enum style style, const char *format,
+		 ...) __attribute__((format(printf, 4, 5)));
 
 #endif

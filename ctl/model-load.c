@@ -40,7 +40,8 @@ static int read_group(sd_bus_message *m, const char *path, struct model *model, 
 	return fill(fields, ARRAY_SIZE(fields));
 }
 
-static int read_device(sd_bus_message *m, const char *path, struct model *model, sd_bus_error *error)
+static int read_device(sd_bus_message *m, const char *path, struct model *model,
+		       sd_bus_error *error)
 {
 	struct model_device *more, *d;
 	int r;
@@ -58,13 +59,15 @@ static int read_device(sd_bus_message *m, const char *path, struct model *model,
 	if (r < 0)
 		return r;
 
-	char **const fields[] = { &d->address, &d->driver, &d->group_path, &d->rule.file, &d->rule.name };
+	char **const fields[] = { &d->address, &d->driver, &d->group_path, &d->rule.file,
+				  &d->rule.name };
 
 	return fill(fields, ARRAY_SIZE(fields));
 }
 
 /* a{sa{sv}}: the interfaces of one object. */
-static int read_interfaces(sd_bus_message *m, const char *path, struct model *model, sd_bus_error *error)
+static int read_interfaces(sd_bus_message *m, const char *path, struct model *model,
+			   sd_bus_error *error)
 {
 	int r = sd_bus_message_enter_container(m, 'a', "{sa{sv}}");
 
@@ -140,12 +143,12 @@ static int ask(struct ctl *ctl, unsigned parts, struct question *objects, struct
 
 	if (parts & MODEL_OBJECTS)
 		r = sd_bus_call_method_async(ctl->bus, &objects->slot, BUS_NAME, BUS_ROOT,
-					     "org.freedesktop.DBus.ObjectManager", "GetManagedObjects", on_reply,
-					     objects, NULL);
+					     "org.freedesktop.DBus.ObjectManager",
+					     "GetManagedObjects", on_reply, objects, NULL);
 	if (r >= 0 && parts & MODEL_MANAGER)
 		r = sd_bus_call_method_async(ctl->bus, &manager->slot, BUS_NAME, BUS_ROOT,
-					     "org.freedesktop.DBus.Properties", "GetAll", on_reply, manager, "s",
-					     BUS_MANAGER);
+					     "org.freedesktop.DBus.Properties", "GetAll", on_reply,
+					     manager, "s", BUS_MANAGER);
 	return r;
 }
 
@@ -186,7 +189,8 @@ int model_load(struct ctl *ctl, unsigned parts, struct model *ret)
 	for (size_t i = 0; i < ARRAY_SIZE(all) && r >= 0; i++) {
 		r = await(ctl, all[i]);
 		if (r >= 0 && all[i]->reply && sd_bus_message_is_method_error(all[i]->reply, NULL))
-			return bus_complain(ctl, doing, sd_bus_message_get_error(all[i]->reply), -EIO);
+			return bus_complain(ctl, doing, sd_bus_message_get_error(all[i]->reply),
+					    -EIO);
 	}
 	if (r >= 0 && objects.reply)
 		r = read_objects(objects.reply, ret, &error);

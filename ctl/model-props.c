@@ -43,7 +43,8 @@ static int read_rules(sd_bus_message *m, void *base)
 	if (r < 0)
 		return r;
 	while ((r = sd_bus_message_at_end(m, 0)) == 0) {
-		struct model_rule *rule = append((void **)&group->rules, &group->n_rules, sizeof(*rule));
+		struct model_rule *rule =
+			append((void **)&group->rules, &group->n_rules, sizeof(*rule));
 
 		if (!rule)
 			return -ENOMEM;
@@ -64,7 +65,8 @@ static int read_regions(sd_bus_message *m, void *base)
 	if (r < 0)
 		return r;
 	while ((r = sd_bus_message_read(m, "(tts)", &first, &last, &kind)) > 0) {
-		struct model_region *region = append((void **)&group->regions, &group->n_regions, sizeof(*region));
+		struct model_region *region =
+			append((void **)&group->regions, &group->n_regions, sizeof(*region));
 
 		if (!region)
 			return -ENOMEM;

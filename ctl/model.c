@@ -80,8 +80,8 @@ const struct model_device *model_find_device(const struct model *model, const ch
 	return NULL;
 }
 
-int model_find_target(const struct model *model, const struct target *target, const struct model_group **group,
-		      const struct model_device **device)
+int model_find_target(const struct model *model, const struct target *target,
+		      const struct model_group **group, const struct model_device **device)
 {
 	*device = NULL;
 
@@ -89,13 +89,15 @@ int model_find_target(const struct model *model, const struct target *target, co
 		*group = model_find_group(model, target->group);
 		if (*group)
 			return 0;
-		complain("there is no group %u ('iommu-policyctl list groups' shows them all)", target->group);
+		complain("there is no group %u ('iommu-policyctl list groups' shows them all)",
+			 target->group);
 		return EXIT_CODE_FAILED;
 	}
 
 	*device = model_find_device(model, target->address);
 	if (!*device) {
-		complain("there is no device %s ('iommu-policyctl list devices' shows them all)", target->address);
+		complain("there is no device %s ('iommu-policyctl list devices' shows them all)",
+			 target->address);
 		return EXIT_CODE_FAILED;
 	}
 	*group = (*device)->group;
@@ -119,8 +121,9 @@ static void clear_rule(struct model_rule *rule)
 
 static void clear_group(struct model_group *group)
 {
-	char *const strings[] = { group->path,	 group->type,	group->boot_type, group->target,	  group->state,
-				  group->reason, group->owner, group->error_name, group->error_message };
+	char *const strings[] = { group->path,	 group->type,	    group->boot_type,
+				  group->target, group->state,	    group->reason,
+				  group->owner,	 group->error_name, group->error_message };
 
 	for (size_t i = 0; i < ARRAY_SIZE(strings); i++)
 		free(strings[i]);

@@ -40,7 +40,8 @@ struct model_group {
 	char *path;
 	uint32_t id;
 	char *type, *boot_type, *target, *state, *reason, *owner;
-	struct model_device **devices; /* of the model; those that do DMA by themselves before bridges */
+	struct model_device *
+		*devices; /* of the model; those that do DMA by themselves before bridges */
 	size_t n_devices;
 	struct model_region *regions;
 	size_t n_regions;
@@ -94,9 +95,12 @@ void model_clear(struct model *model);
 const struct model_group *model_find_group(const struct model *model, uint32_t id);
 const struct model_device *model_find_device(const struct model *model, const char *address);
 
-/* The group of TARGET; complains and returns an enum exit_code other than 0 where there is no such group or device. */
-int model_find_target(const struct model *model, const struct target *target, const struct model_group **group,
-		      const struct model_device **device);
+/*
+ * The group of TARGET; complains and returns an enum exit_code other than 0
+ * where there is no such group or device.
+ */
+int model_find_target(const struct model *model, const struct target *target,
+		      const struct model_group **group, const struct model_device **device);
 
 /* Orders what was loaded and ties devices to their groups. 0 or -ENOMEM. */
 int model_link(struct model *model);

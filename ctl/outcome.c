@@ -29,18 +29,24 @@ static const struct failure {
 	const char *hint;
 	const char *force_hint; /* where --force could still be given; NULL: the same */
 } failures[] = {
-	{ OURS "NoSuchGroup", EXIT_CODE_FAILED, "'iommu-policyctl list groups' shows them all", NULL },
-	{ OURS "NoSuchDevice", EXIT_CODE_FAILED, "'iommu-policyctl list devices' shows them all", NULL },
+	{ OURS "NoSuchGroup", EXIT_CODE_FAILED, "'iommu-policyctl list groups' shows them all",
+	  NULL },
+	{ OURS "NoSuchDevice", EXIT_CODE_FAILED, "'iommu-policyctl list devices' shows them all",
+	  NULL },
 	{ OURS "PolicyInvalid", EXIT_CODE_FAILED,
 	  "the policy that was in force stays; 'iommu-policyctl check' lists the errors", NULL },
-	{ OURS "InUse", EXIT_CODE_REFUSED, "stop what uses it", "stop what uses it, or add --force" },
-	{ OURS "UserOwned", EXIT_CODE_REFUSED, "it is tried again when its user (VFIO, iommufd) lets go", NULL },
+	{ OURS "InUse", EXIT_CODE_REFUSED, "stop what uses it",
+	  "stop what uses it, or add --force" },
+	{ OURS "UserOwned", EXIT_CODE_REFUSED,
+	  "it is tried again when its user (VFIO, iommufd) lets go", NULL },
 	{ OURS "RequiresDirect", EXIT_CODE_REFUSED,
 	  "the firmware needs its memory mapped 1:1; choose DMA instead of blocked", NULL },
 	{ OURS "Untrusted", EXIT_CODE_REFUSED, "the device can be plugged in from outside",
 	  "the device can be plugged in from outside; add --force if you trust it" },
-	{ OURS "KernelRefused", EXIT_CODE_REFUSED, "see 'journalctl -u iommu-policyd' and the kernel's log", NULL },
-	{ OURS "Timeout", EXIT_CODE_FAILED, "see 'iommu-policyctl status' and 'journalctl -u iommu-policyd'", NULL },
+	{ OURS "KernelRefused", EXIT_CODE_REFUSED,
+	  "see 'journalctl -u iommu-policyd' and the kernel's log", NULL },
+	{ OURS "Timeout", EXIT_CODE_FAILED,
+	  "see 'iommu-policyctl status' and 'journalctl -u iommu-policyd'", NULL },
 	{ OURS "NotAuthorized", EXIT_CODE_FAILED, "do it as root", NULL },
 	{ DBUS "AccessDenied", EXIT_CODE_FAILED, "do it as root", NULL },
 	{ DBUS "InteractiveAuthorizationRequired", EXIT_CODE_FAILED, "do it as root", NULL },
@@ -82,7 +88,7 @@ enum exit_code outcome_of_state(const char *state)
 enum exit_code outcome_worse(enum exit_code a, enum exit_code b)
 {
 	static const int rank[] = {
-		[EXIT_CODE_DONE] = 0,	 [EXIT_CODE_PENDING] = 1, [EXIT_CODE_REFUSED] = 2,
+		[EXIT_CODE_DONE] = 0,	[EXIT_CODE_PENDING] = 1, [EXIT_CODE_REFUSED] = 2,
 		[EXIT_CODE_FAILED] = 3, [EXIT_CODE_USAGE] = 4,
 	};
 
@@ -104,7 +110,8 @@ const char *outcome_hint(const char *name, bool can_force)
 	if (f)
 		return can_force && f->force_hint ? f->force_hint : f->hint;
 	/* The bus could not start the daemon for us: systemd knows why. */
-	if (name && (strncmp(name, activation, strlen(activation)) == 0 || strncmp(name, spawn, strlen(spawn)) == 0))
+	if (name && (strncmp(name, activation, strlen(activation)) == 0 ||
+		     strncmp(name, spawn, strlen(spawn)) == 0))
 		return "see 'systemctl status iommu-policyd'";
 	return "";
 }

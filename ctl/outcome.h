@@ -18,13 +18,19 @@ enum exit_code {
 /* A group's state after a change was asked for; states that are not known count as failed. */
 enum exit_code outcome_of_state(const char *state);
 
-/* The one that a command about several groups ends with: failed over refused over pending over done. */
+/*
+ * The one that a command about several groups ends with: failed over refused
+ * over pending over done.
+ */
 enum exit_code outcome_worse(enum exit_code a, enum exit_code b);
 
 /* A D-Bus error's name; NULL and those that are not known count as failed. */
 enum exit_code outcome_of_error(const char *name);
 
-/* What a person can do about a D-Bus error, "" where that depends; CAN_FORCE: --force may still be given. Static storage. */
+/*
+ * What a person can do about a D-Bus error, "" where that depends; CAN_FORCE:
+ * --force may still be given. Static storage.
+ */
 const char *outcome_hint(const char *name, bool can_force);
 
 enum style outcome_style(const char *state);

@@ -81,8 +81,9 @@ static int read_one(sd_bus_message *m, const struct prop *prop, void *base, sd_b
 	if (type != 'v')
 		return -EPROTO;
 	if (!streq(contents, prop->signature)) {
-		sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_SIGNATURE, "property %s is of type '%s', not '%s'",
-				  prop->name, contents, prop->signature);
+		sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_SIGNATURE,
+				  "property %s is of type '%s', not '%s'", prop->name, contents,
+				  prop->signature);
 		return -EPROTO;
 	}
 	r = sd_bus_message_enter_container(m, 'v', prop->signature);

@@ -24,7 +24,7 @@ struct prop {
  */
 int props_read(sd_bus_message *m, const struct prop *props, void *base, sd_bus_error *error);
 
-/* FIELD is what the name says: char **, uint16_t *, … Strings are owned by the struct and replaced. */
+/* FIELD is what the name says: char **, uint16_t *, … Strings are the struct's and replaced. */
 int prop_read_string(sd_bus_message *m, void *field); /* s and o */
 int prop_read_u16(sd_bus_message *m, void *field);
 int prop_read_u32(sd_bus_message *m, void *field);

@@ -75,7 +75,8 @@ void table_add(struct table *table, enum style style, const char *text)
 {
 	char *escaped = display_escape(str_or(text, "-"));
 
-	if (!escaped || !grow((void **)&table->cells, table->n_cells, &table->cells_size, sizeof(*table->cells))) {
+	if (!escaped || !grow((void **)&table->cells, table->n_cells, &table->cells_size,
+			      sizeof(*table->cells))) {
 		free(escaped);
 		table->broken = true;
 		return;
@@ -106,7 +107,8 @@ void table_note(struct table *table, enum style style, size_t max_lines, const c
 	if (table_n_rows(table) == 0)
 		return;
 	escaped = display_escape(text);
-	if (!escaped || !grow((void **)&table->notes, table->n_notes, &table->notes_size, sizeof(*table->notes))) {
+	if (!escaped || !grow((void **)&table->notes, table->n_notes, &table->notes_size,
+			      sizeof(*table->notes))) {
 		free(escaped);
 		table->broken = true;
 		return;
@@ -165,39 +167,42 @@ static void measure(const struct table *table, const struct term *term, size_t *
 	table_layout(natural, flags, table->n_columns, term->width, ret);
 }
 
-static int print_cell(const struct table *table, FILE *f, const struct term *term, size_t column, size_t width,
-		      const char *text, enum style style)
+static int print_cell(const struct table *table, FILE *f, const struct term *term, size_t column,
+		      size_t width, const char *text, enum style style)
 {
 	const char *dots = term_ellipsis(term);
 	unsigned flags = table->columns[column].flags;
 	_cleanup_free_ char *fit = NULL;
 	size_t pad;
 
-	fit = flags & TABLE_LIST ? display_fit_list(text, width, dots) : display_fit(text, width, dots);
+	fit = flags & TABLE_LIST ? display_fit_list(text, width, dots)
+				 : display_fit(text, width, dots);
 	if (!fit)
 		return -ENOMEM;
 	pad = width > display_width(fit) ? width - display_width(fit) : 0;
 	if (!(flags & TABLE_RIGHT) && column + 1 == table->n_columns)
 		pad = 0; /* no blanks at the end of a line */
 
-	fprintf(f, "%s%*s%s%s%s%*s", column > 0 ? " " : "", flags & TABLE_RIGHT ? (int)pad : 0, "", term_on(term, style),
-		fit, term_off(term, style), flags & TABLE_RIGHT ? 0 : (int)pad, "");
+	fprintf(f, "%s%*s%s%s%s%*s", column > 0 ? " " : "", flags & TABLE_RIGHT ? (int)pad : 0, "",
+		term_on(term, style), fit, term_off(term, style),
+		flags & TABLE_RIGHT ? 0 : (int)pad, "");
 	return 0;
 }
 
-static int print_notes(const struct table *table, FILE *f, const struct term *term, size_t row, size_t *next)
+static int print_notes(const struct table *table, FILE *f, const struct term *term, size_t row,
+		       size_t *next)
 {
 	for (; *next < table->n_notes && table->notes[*next].row == row; (*next)++) {
 		const struct note *note = &table->notes[*next];
 		int r = display_print_wrapped(f, note->cell.text,
-					   &(struct display_wrap){
-						   .indent = NOTE_INDENT,
-						   .width = term->width,
-						   .max_lines = note->max_lines,
-						   .ellipsis = term_ellipsis(term),
-						   .before = term_on(term, note->cell.style),
-						   .after = term_off(term, note->cell.style),
-					   });
+					      &(struct display_wrap){
+						      .indent = NOTE_INDENT,
+						      .width = term->width,
+						      .max_lines = note->max_lines,
+						      .ellipsis = term_ellipsis(term),
+						      .before = term_on(term, note->cell.style),
+						      .after = term_off(term, note->cell.style),
+					      });
 
 		if (r < 0)
 			return r;
@@ -218,7 +223,8 @@ int table_print(const struct table *table, FILE *f, const struct term *term)
 
 	if (term->legend) {
 		for (size_t i = 0; i < table->n_columns && r >= 0; i++)
-			r = print_cell(table, f, term, i, widths[i], table->columns[i].title, STYLE_BOLD);
+			r = print_cell(table, f, term, i, widths[i], table->columns[i].title,
+				       STYLE_BOLD);
 		fputc('\n', f);
 	}
 	for (size_t row = 0; row < table_n_rows(table) && r >= 0; row++) {

@@ -10,7 +10,9 @@
 
 enum table_flags {
 	TABLE_RIGHT = 1 << 0, /* numbers */
-	TABLE_SHRINK = 1 << 1, /* may be cut where the terminal is too narrow; the last such column first */
+	TABLE_SHRINK =
+		1
+		<< 1, /* may be cut where the terminal is too narrow; the last such column first */
 	TABLE_LIST = 1 << 2, /* items joined by ", ", of which whole ones are dropped */
 };
 
@@ -38,9 +40,13 @@ static inline void table_freep(struct table **table)
 
 /* Cells fill the rows from the left; an empty one shows as "-". */
 void table_add(struct table *table, enum style style, const char *text);
-void table_addf(struct table *table, enum style style, const char *format, ...) __attribute__((format(printf, 3, 4)));
+void table_addf(struct table *table, enum style style, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
-/* A line of prose under the row that was filled last, at most MAX_LINES of them (0: no limit) where there is a width. */
+/*
+ * A line of prose under the row that was filled last, at most MAX_LINES of
+ * them (0: no limit) where there is a width.
+ */
 void table_note(struct table *table, enum style style, size_t max_lines, const char *text);
 
 /* Rows that are complete. */
@@ -54,6 +60,7 @@ int table_print(const struct table *table, FILE *f, const struct term *term);
  * blank between them: those that shrink give way from the right, down to
  * eight columns first and, where that is not enough, to three.
  */
-void table_layout(const size_t *natural, const unsigned *flags, size_t n, size_t limit, size_t *ret);
+void table_layout(const size_t *natural, const unsigned *flags, size_t n, size_t limit,
+		  size_t *ret);
 
 #endif

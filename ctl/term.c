@@ -44,7 +44,8 @@ void term_detect(struct term *ret)
 
 	*ret = (struct term){
 		.width = term_parse_columns(getenv("COLUMNS")),
-		.colour = term_wants_colour(getenv("SYSTEMD_COLORS"), getenv("NO_COLOR"), getenv("TERM"), tty),
+		.colour = term_wants_colour(getenv("SYSTEMD_COLORS"), getenv("NO_COLOR"),
+					    getenv("TERM"), tty),
 		.utf8 = strcasecmp(nl_langinfo(CODESET), "UTF-8") == 0,
 		.legend = true,
 	};
@@ -61,7 +62,7 @@ void term_detect(struct term *ret)
 const char *term_on(const struct term *term, enum style style)
 {
 	static const char *const sequences[] = {
-		[STYLE_PLAIN] = "",	    [STYLE_BOLD] = "\033[1m",	  [STYLE_DIM] = "\033[2m",
+		[STYLE_PLAIN] = "",	   [STYLE_BOLD] = "\033[1m",  [STYLE_DIM] = "\033[2m",
 		[STYLE_GOOD] = "\033[32m", [STYLE_WAIT] = "\033[33m", [STYLE_BAD] = "\033[1;31m",
 	};
 

@@ -29,7 +29,8 @@ void term_detect(struct term *ret);
  * systemd's commands ("auto-…" leaves it to the terminal), then NO_COLOR; a
  * dumb or missing terminal has none. Any of the strings may be NULL.
  */
-bool term_wants_colour(const char *systemd_colors, const char *no_color, const char *term, bool tty);
+bool term_wants_colour(const char *systemd_colors, const char *no_color, const char *term,
+		       bool tty);
 
 /* Columns from COLUMNS, 0 where it is unset or nonsense. */
 size_t term_parse_columns(const char *columns);

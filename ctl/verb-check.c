@@ -39,8 +39,8 @@ static void print_sound(const struct ctl *ctl, const struct policy *policy)
 	if (n_files == 0)
 		printf("No policy files, so nothing is managed.\n");
 	else
-		printf("%zu %s, %zu %s: no errors.\n", n_files, n_files == 1 ? "file" : "files", n_rules,
-		       n_rules == 1 ? "rule" : "rules");
+		printf("%zu %s, %zu %s: no errors.\n", n_files, n_files == 1 ? "file" : "files",
+		       n_rules, n_rules == 1 ? "rule" : "rules");
 }
 
 int verb_check(struct ctl *ctl, char **args, int n_args)

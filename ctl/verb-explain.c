@@ -37,7 +37,8 @@ static int read_trace(sd_bus_message *m, struct table *table, struct winner *win
 	r = sd_bus_message_enter_container(m, 'a', "(ssubs)");
 	if (r < 0)
 		return r;
-	while ((r = sd_bus_message_read(m, "(ssubs)", &name, &file, &line, &matched, &detail)) > 0) {
+	while ((r = sd_bus_message_read(m, "(ssubs)", &name, &file, &line, &matched, &detail)) >
+	       0) {
 		enum style style = matched ? STYLE_GOOD : STYLE_DIM;
 
 		table_addf(table, STYLE_PLAIN, "[%s]", name);
@@ -54,19 +55,21 @@ static int read_trace(sd_bus_message *m, struct table *table, struct winner *win
 	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-static int print_result(const struct ctl *ctl, const struct winner *winner, const char *wish, const char *target,
-			const char *state, const char *reason)
+static int print_result(const struct ctl *ctl, const struct winner *winner, const char *wish,
+			const char *target, const char *state, const char *reason)
 {
 	int r;
 
 	if (winner->name && *wish)
-		r = field_printf(&ctl->term, "Device's wish", STYLE_BOLD, "%s, by [%s] %s, the last that matches", wish,
-				 winner->name, winner->place);
+		r = field_printf(&ctl->term, "Device's wish", STYLE_BOLD,
+				 "%s, by [%s] %s, the last that matches", wish, winner->name,
+				 winner->place);
 	else if (winner->name)
-		r = field_printf(&ctl->term, "Device's wish", STYLE_PLAIN, "none, although [%s] %s matched",
-				 winner->name, winner->place);
+		r = field_printf(&ctl->term, "Device's wish", STYLE_PLAIN,
+				 "none, although [%s] %s matched", winner->name, winner->place);
 	else
-		r = field_print(&ctl->term, "Device's wish", STYLE_PLAIN, *wish ? wish : "none: no rule matched");
+		r = field_print(&ctl->term, "Device's wish", STYLE_PLAIN,
+				*wish ? wish : "none: no rule matched");
 	if (r >= 0)
 		r = field_print(&ctl->term, "Group's target", STYLE_BOLD, target);
 	if (r >= 0)
@@ -97,8 +100,9 @@ int verb_explain(struct ctl *ctl, char **args, int n_args _unused_)
 	if (r != 0)
 		return r;
 	if (target.kind != TARGET_DEVICE) {
-		complain("'explain' needs a device's PCI address; 'iommu-policyctl show %u' lists those of the group",
-			 target.group);
+		complain(
+			"'explain' needs a device's PCI address; 'iommu-policyctl show %u' lists those of the group",
+			target.group);
 		return EXIT_CODE_USAGE;
 	}
 	r = bus_connect(ctl);
@@ -119,5 +123,6 @@ int verb_explain(struct ctl *ctl, char **args, int n_args _unused_)
 	if (table_print(table, stdout, &ctl->term) < 0)
 		return complain_memory();
 	putchar('\n');
-	return print_result(ctl, &winner, wish, target_type, state, reason) < 0 ? complain_memory() : EXIT_CODE_DONE;
+	return print_result(ctl, &winner, wish, target_type, state, reason) < 0 ? complain_memory()
+										: EXIT_CODE_DONE;
 }

@@ -7,8 +7,12 @@
 static int list_groups(struct ctl *ctl, const struct model *model)
 {
 	static const struct table_column columns[] = {
-		{ "GROUP", TABLE_RIGHT },    { "TYPE", TABLE_SHRINK },	{ "BOOT", TABLE_SHRINK },
-		{ "TARGET", TABLE_SHRINK }, { "STATE", TABLE_SHRINK }, { "OWNER", TABLE_SHRINK },
+		{ "GROUP", TABLE_RIGHT },
+		{ "TYPE", TABLE_SHRINK },
+		{ "BOOT", TABLE_SHRINK },
+		{ "TARGET", TABLE_SHRINK },
+		{ "STATE", TABLE_SHRINK },
+		{ "OWNER", TABLE_SHRINK },
 		{ "DEVICES", TABLE_SHRINK | TABLE_LIST },
 	};
 	_cleanup_(table_freep) struct table *table = table_new(columns, ARRAY_SIZE(columns));
@@ -35,8 +39,12 @@ static int list_groups(struct ctl *ctl, const struct model *model)
 static int list_devices(struct ctl *ctl, const struct model *model)
 {
 	static const struct table_column columns[] = {
-		{ "ADDRESS", 0 },	     { "GROUP", TABLE_RIGHT },	{ "ID", 0 },
-		{ "CLASS", 0 },		     { "DRIVER", TABLE_SHRINK }, { "FLAGS", TABLE_SHRINK | TABLE_LIST },
+		{ "ADDRESS", 0 },
+		{ "GROUP", TABLE_RIGHT },
+		{ "ID", 0 },
+		{ "CLASS", 0 },
+		{ "DRIVER", TABLE_SHRINK },
+		{ "FLAGS", TABLE_SHRINK | TABLE_LIST },
 		{ "RULE", TABLE_SHRINK },
 	};
 	_cleanup_(table_freep) struct table *table = table_new(columns, ARRAY_SIZE(columns));

@@ -8,8 +8,8 @@
 #include "ctl/util.h"
 
 #define MATCH "type='signal',sender='" BUS_NAME "',"
-#define MATCH_OWNER                                                                                     \
-	"type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus',"                       \
+#define MATCH_OWNER                                                                 \
+	"type='signal',sender='org.freedesktop.DBus',path='/org/freedesktop/DBus'," \
 	"interface='org.freedesktop.DBus',member='NameOwnerChanged',arg0='" BUS_NAME "'"
 
 /* A signal that is not as it should be is skipped: the next one may be. */
@@ -70,7 +70,8 @@ static int subscribe(struct ctl *ctl)
 		{ MATCH "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',"
 			"path_namespace='" BUS_ROOT "'",
 		  on_properties_changed },
-		{ MATCH "interface='org.freedesktop.DBus.ObjectManager',member='InterfacesAdded'", on_interfaces_added },
+		{ MATCH "interface='org.freedesktop.DBus.ObjectManager',member='InterfacesAdded'",
+		  on_interfaces_added },
 		{ MATCH "interface='org.freedesktop.DBus.ObjectManager',member='InterfacesRemoved'",
 		  on_interfaces_removed },
 		{ MATCH_OWNER, on_owner_changed },
@@ -92,8 +93,9 @@ static int say_where_we_are(struct ctl *ctl)
 	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
 	int r;
 
-	r = sd_bus_call_method(ctl->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus",
-			       "GetNameOwner", &error, &reply, "s", BUS_NAME);
+	r = sd_bus_call_method(ctl->bus, "org.freedesktop.DBus", "/org/freedesktop/DBus",
+			       "org.freedesktop.DBus", "GetNameOwner", &error, &reply, "s",
+			       BUS_NAME);
 	if (r < 0 && !sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
 		return bus_complain(ctl, "asking the bus for iommu-policyd", &error, r);
 	if (r < 0)
@@ -103,7 +105,8 @@ static int say_where_we_are(struct ctl *ctl)
 	return 0;
 }
 
-static int on_disconnected(sd_bus_message *m _unused_, void *event, sd_bus_error *ret_error _unused_)
+static int on_disconnected(sd_bus_message *m _unused_, void *event,
+			   sd_bus_error *ret_error _unused_)
 {
 	/* The bus is detached from the loop by now, so that it does not know its event any more. */
 	complain("the D-Bus system bus has closed the connection");
@@ -127,8 +130,9 @@ static int follow(struct ctl *ctl, sd_event *event)
 	if (r >= 0)
 		r = sd_bus_attach_event(ctl->bus, event, SD_EVENT_PRIORITY_NORMAL);
 	if (r >= 0)
-		r = sd_bus_match_signal(ctl->bus, NULL, "org.freedesktop.DBus.Local", "/org/freedesktop/DBus/Local",
-					"org.freedesktop.DBus.Local", "Disconnected", on_disconnected, event);
+		r = sd_bus_match_signal(ctl->bus, NULL, "org.freedesktop.DBus.Local",
+					"/org/freedesktop/DBus/Local", "org.freedesktop.DBus.Local",
+					"Disconnected", on_disconnected, event);
 	if (r >= 0)
 		r = sd_event_loop(event);
 	sd_bus_detach_event(ctl->bus);

@@ -25,10 +25,14 @@ static int read_plan(sd_bus_message *m, struct table *table, struct counts *coun
 	r = sd_bus_message_enter_container(m, 'a', "(usssss)");
 	if (r < 0)
 		return r;
-	while ((r = sd_bus_message_read(m, "(usssss)", &group, &type, &target, &state, &way, &reason)) > 0) {
+	while ((r = sd_bus_message_read(m, "(usssss)", &group, &type, &target, &state, &way,
+					&reason)) > 0) {
 		bool nothing = streq(way, "nothing");
 
-		/* A group without anything to do is only news where that is not because all is well. */
+		/*
+		 * A group without anything to do is only news where that is not because all is
+		 * well.
+		 */
 		if (nothing && (streq(state, "compliant") || streq(state, "unmanaged"))) {
 			counts->settled++;
 			continue;
@@ -56,9 +60,10 @@ static void print_summary(const struct counts *counts)
 	if (counts->changing + counts->waiting + counts->refused == 0)
 		printf("Nothing to do: ");
 	else
-		printf("%zu would change, %zu would wait, %zu %s held back; ", counts->changing, counts->waiting,
-		       counts->refused, counts->refused == 1 ? "is" : "are");
-	printf("%zu %s as the policy wants.\n", counts->settled, counts->settled == 1 ? "group is" : "groups are");
+		printf("%zu would change, %zu would wait, %zu %s held back; ", counts->changing,
+		       counts->waiting, counts->refused, counts->refused == 1 ? "is" : "are");
+	printf("%zu %s as the policy wants.\n", counts->settled,
+	       counts->settled == 1 ? "group is" : "groups are");
 	if (counts->waiting > 0)
 		printf("'iommu-policyctl apply --rebind' unbinds drivers instead of waiting for them.\n");
 }
@@ -66,8 +71,8 @@ static void print_summary(const struct counts *counts)
 int verb_plan(struct ctl *ctl, char **args _unused_, int n_args _unused_)
 {
 	static const struct table_column columns[] = {
-		{ "GROUP", TABLE_RIGHT }, { "TYPE", TABLE_SHRINK }, { "TARGET", TABLE_SHRINK },
-		{ "WAY", TABLE_SHRINK },   { "STATE", TABLE_SHRINK },
+		{ "GROUP", TABLE_RIGHT }, { "TYPE", TABLE_SHRINK },  { "TARGET", TABLE_SHRINK },
+		{ "WAY", TABLE_SHRINK },  { "STATE", TABLE_SHRINK },
 	};
 	_cleanup_(table_freep) struct table *table = table_new(columns, ARRAY_SIZE(columns));
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;

@@ -12,7 +12,8 @@ static void print_errors(const struct model_manager *manager)
 	fflush(stdout);
 	for (size_t i = 0; i < manager->n_errors; i++) {
 		const struct model_policy_error *error = &manager->errors[i];
-		_cleanup_free_ char *file = display_escape(error->file), *key = display_escape(error->key),
+		_cleanup_free_ char *file = display_escape(error->file),
+				    *key = display_escape(error->key),
 				    *message = display_escape(error->message);
 		char line[16] = "";
 

@@ -13,7 +13,8 @@ static int parse_type(const char *word, enum domain *ret)
 	if (domain_is_type(*ret) || *ret == DOMAIN_AUTO)
 		return 0;
 	escaped = display_escape(word);
-	complain("'%s' is not a type (expected identity, DMA, DMA-FQ, auto or blocked)", str_or(escaped, "?"));
+	complain("'%s' is not a type (expected identity, DMA, DMA-FQ, auto or blocked)",
+		 str_or(escaped, "?"));
 	return EXIT_CODE_USAGE;
 }
 
@@ -38,6 +39,7 @@ int verb_set(struct ctl *ctl, char **args, int n_args _unused_)
 		return r;
 
 	snprintf(doing, sizeof(doing), "putting group %u into %s", group, domain_to_string(domain));
-	r = bus_call_manager(ctl, "SetGroupType", true, &error, &reply, "us", group, domain_to_string(domain));
+	r = bus_call_manager(ctl, "SetGroupType", true, &error, &reply, "us", group,
+			     domain_to_string(domain));
 	return change_print(ctl, group, doing, r, &error, reply);
 }

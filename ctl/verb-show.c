@@ -25,8 +25,9 @@ static int show_members(const struct term *term, const struct model_group *group
 		const struct model_device *device = group->devices[i];
 		const char *flags = describe_flags(device);
 
-		r = field_printf(term, i == 0 ? "Devices" : NULL, STYLE_PLAIN, "%s %04x:%04x class %06x %s%s%s",
-				 device->address, device->vendor, device->device, device->class_code,
+		r = field_printf(term, i == 0 ? "Devices" : NULL, STYLE_PLAIN,
+				 "%s %04x:%04x class %06x %s%s%s", device->address, device->vendor,
+				 device->device, device->class_code,
 				 str_or(device->driver, "(no driver)"), *flags ? ", " : "", flags);
 	}
 	return r;
@@ -37,8 +38,9 @@ static int show_regions(const struct term *term, const struct model_group *group
 	int r = group->n_regions > 0 ? 0 : field_print(term, "Reserved", STYLE_PLAIN, "");
 
 	for (size_t i = 0; i < group->n_regions && r >= 0; i++)
-		r = field_printf(term, i == 0 ? "Reserved" : NULL, STYLE_PLAIN, "0x%" PRIx64 "-0x%" PRIx64 " %s",
-				 group->regions[i].first, group->regions[i].last, group->regions[i].kind);
+		r = field_printf(term, i == 0 ? "Reserved" : NULL, STYLE_PLAIN,
+				 "0x%" PRIx64 "-0x%" PRIx64 " %s", group->regions[i].first,
+				 group->regions[i].last, group->regions[i].kind);
 	if (r >= 0 && group->requires_direct)
 		r = field_print(term, NULL, STYLE_PLAIN, "(the direct region rules out 'blocked')");
 	return r;
@@ -58,11 +60,13 @@ static int show_state(const struct term *term, const struct model_group *group)
 	if (r >= 0)
 		r = field_print(term, "Target", STYLE_PLAIN, group->target);
 	if (r >= 0)
-		r = field_printf(term, "State", style, "%s%s%s", group->state, *changed ? " since " : "", changed);
+		r = field_printf(term, "State", style, "%s%s%s", group->state,
+				 *changed ? " since " : "", changed);
 	if (r >= 0)
 		r = field_print(term, "Reason", STYLE_PLAIN, group->reason);
 	if (r >= 0 && (*group->error_name || *group->error_message))
-		r = field_printf(term, "Last error", STYLE_BAD, "%s (%s)", group->error_message, group->error_name);
+		r = field_printf(term, "Last error", STYLE_BAD, "%s (%s)", group->error_message,
+				 group->error_name);
 	return r;
 }
 
@@ -86,8 +90,9 @@ static int show_device(const struct term *term, const struct model_device *devic
 	int r = field_print(term, "Device", STYLE_BOLD, device->address);
 
 	if (r >= 0)
-		r = field_printf(term, "ID", STYLE_PLAIN, "%04x:%04x, subsystem %04x:%04x", device->vendor,
-				 device->device, device->subvendor, device->subdevice);
+		r = field_printf(term, "ID", STYLE_PLAIN, "%04x:%04x, subsystem %04x:%04x",
+				 device->vendor, device->device, device->subvendor,
+				 device->subdevice);
 	if (r >= 0)
 		r = field_printf(term, "Class", STYLE_PLAIN, "%06x", device->class_code);
 	if (r >= 0)
@@ -99,7 +104,8 @@ static int show_device(const struct term *term, const struct model_device *devic
 	if (r < 0 || !device->group)
 		return r < 0 ? r : field_print(term, "Group", STYLE_PLAIN, "");
 
-	r = field_printf(term, "Group", STYLE_BOLD, "%u (%zu %s)", device->group->id, device->group->n_devices,
+	r = field_printf(term, "Group", STYLE_BOLD, "%u (%zu %s)", device->group->id,
+			 device->group->n_devices,
 			 device->group->n_devices == 1 ? "device" : "devices");
 	return r >= 0 ? show_state(term, device->group) : r;
 }

@@ -30,7 +30,8 @@ static void print_warning(const struct ctl *ctl, const char *text)
 
 static void print_manager(const struct ctl *ctl, const struct model_manager *manager)
 {
-	_cleanup_free_ char *mode = display_escape(manager->mode), *backend = display_escape(manager->backend);
+	_cleanup_free_ char *mode = display_escape(manager->mode),
+			    *backend = display_escape(manager->backend);
 	enum style style = manager->n_errors > 0 ? STYLE_BAD : STYLE_PLAIN;
 	char text[160];
 
@@ -40,20 +41,27 @@ static void print_manager(const struct ctl *ctl, const struct model_manager *man
 	else
 		printf("%" PRIu64 " (%zu %s)", manager->generation, manager->n_files,
 		       manager->n_files == 1 ? "file" : "files");
-	printf("   %sErrors: %zu%s\n", term_on(&ctl->term, style), manager->n_errors, term_off(&ctl->term, style));
+	printf("   %sErrors: %zu%s\n", term_on(&ctl->term, style), manager->n_errors,
+	       term_off(&ctl->term, style));
 
 	if (manager->n_errors > 0) {
-		snprintf(text, sizeof(text), "The policy files have %zu %s, so %s. See: iommu-policyctl check",
+		snprintf(text, sizeof(text),
+			 "The policy files have %zu %s, so %s. See: iommu-policyctl check",
 			 manager->n_errors, manager->n_errors == 1 ? "error" : "errors",
-			 manager->generation > 0 ? "the policy before them stays in force" : "no policy is in force");
+			 manager->generation > 0 ? "the policy before them stays in force"
+						 : "no policy is in force");
 		print_warning(ctl, text);
 	}
 	if (streq(manager->mode, "audit"))
 		print_warning(ctl, "Mode audit: decisions are reported and nothing is changed.");
 	if (!has_feature(manager, "iommu"))
-		print_warning(ctl, "No IOMMU is active: enable it in the firmware and, for Intel, boot with intel_iommu=on.");
+		print_warning(
+			ctl,
+			"No IOMMU is active: enable it in the firmware and, for Intel, boot with intel_iommu=on.");
 	else if (!has_feature(manager, "type-file"))
-		print_warning(ctl, "This kernel cannot change the type of a group (Linux 5.11 or newer can).");
+		print_warning(
+			ctl,
+			"This kernel cannot change the type of a group (Linux 5.11 or newer can).");
 }
 
 static int fill_table(struct table *table, const struct model *model)
@@ -70,9 +78,11 @@ static int fill_table(struct table *table, const struct model *model)
 		table_add(table, STYLE_PLAIN, group->target);
 		table_add(table, style, group->state);
 		table_add(table, STYLE_PLAIN, members);
-		/* A state that is fine by itself but has something to say is worth a second look. */
+		/* What is fine by its state but has something to say is worth a look. */
 		if (group_needs_reason(group))
-			table_note(table, outcome_of_state(group->state) == EXIT_CODE_DONE ? STYLE_WAIT : style,
+			table_note(table,
+				   outcome_of_state(group->state) == EXIT_CODE_DONE ? STYLE_WAIT
+										    : style,
 				   REASON_LINES, group->reason);
 	}
 	return 0;
@@ -110,7 +120,8 @@ static int print_summary(const struct ctl *ctl, const struct model *model)
 	write_summary(f, model);
 	if (fclose(f) != 0)
 		return -ENOMEM;
-	return display_print_wrapped(stdout, text, &(struct display_wrap){ .width = ctl->term.width });
+	return display_print_wrapped(stdout, text,
+				     &(struct display_wrap){ .width = ctl->term.width });
 }
 
 int verb_status(struct ctl *ctl, char **args _unused_, int n_args _unused_)
