@@ -7,22 +7,27 @@
 #include "ctl/util.h"
 
 /* In the form that 'check' has, so that editors find the places. */
-static void print_errors(const struct model_manager *manager)
+static int print_errors(const struct model_manager *manager)
 {
 	fflush(stdout);
 	for (size_t i = 0; i < manager->n_errors; i++) {
 		const struct model_policy_error *error = &manager->errors[i];
-		_cleanup_free_ char *file = display_escape(error->file),
-				    *key = display_escape(error->key),
-				    *message = display_escape(error->message);
+		_cleanup_free_ char *file = display_escape(error->file);
+		_cleanup_free_ char *key = display_escape(error->key);
+		_cleanup_free_ char *message = display_escape(error->message);
 		char line[16] = "";
 
 		if (!file || !key || !message)
-			return;
+			return complain_memory();
 		if (error->line > 0)
 			snprintf(line, sizeof(line), ":%u", error->line);
 		fprintf(stderr, "%s%s: %s%s%s\n", file, line, key, *key ? ": " : "", message);
 	}
+	complain("the policy files have %zu %s, so %s", manager->n_errors,
+		 manager->n_errors == 1 ? "error" : "errors",
+		 manager->generation > 0 ? "the policy before them stays in force"
+					 : "no policy is in force");
+	return EXIT_CODE_FAILED;
 }
 
 int verb_reload(struct ctl *ctl, char **args _unused_, int n_args _unused_)
@@ -39,13 +44,15 @@ int verb_reload(struct ctl *ctl, char **args _unused_, int n_args _unused_)
 		return bus_complain(ctl, "reloading the policy", &error, r);
 
 	code = model_load(ctl, MODEL_MANAGER, &model);
-	if (r < 0) {
-		if (code == 0)
-			print_errors(&model.manager);
+	if (code != 0)
+		return code;
+	if (r < 0 && model.manager.n_errors > 0)
+		return print_errors(&model.manager);
+	/* Somebody was quicker and has mended the files: what was answered is still the answer. */
+	if (r < 0)
 		return bus_complain(ctl, "reloading the policy", &error, r);
-	}
-	if (code == 0 && ctl->term.legend)
+	if (ctl->term.legend)
 		printf("Policy %" PRIu64 " is in force, from %zu %s.\n", model.manager.generation,
 		       model.manager.n_files, model.manager.n_files == 1 ? "file" : "files");
-	return code;
+	return EXIT_CODE_DONE;
 }

@@ -64,7 +64,10 @@ static int show_state(const struct term *term, const struct model_group *group)
 				 *changed ? " since " : "", changed);
 	if (r >= 0)
 		r = field_print(term, "Reason", STYLE_PLAIN, group->reason);
-	if (r >= 0 && (*group->error_name || *group->error_message))
+	/* Mostly the last error is the reason, and its name is what is new. */
+	if (r >= 0 && *group->error_name && streq(group->error_message, group->reason))
+		r = field_print(term, "Last error", STYLE_BAD, group->error_name);
+	else if (r >= 0 && *group->error_name)
 		r = field_printf(term, "Last error", STYLE_BAD, "%s (%s)", group->error_message,
 				 group->error_name);
 	return r;
