@@ -330,8 +330,11 @@ static int get_errors(sd_bus *bus, const char *path, const char *interface, cons
 	r = sd_bus_message_open_container(reply, 'a', "(suss)");
 	for (size_t i = 0; r >= 0 && i < m->policy_errors.n_items; i++) {
 		const struct policy_error *e = &m->policy_errors.items[i];
+		_cleanup_free_ char *key = e->section ? strf("[%s]%s%s", e->section, e->key ? " " : "",
+							     strempty(e->key)) :
+							strdup(strempty(e->key));
 
-		r = sd_bus_message_append(reply, "(suss)", e->path, e->line, strempty(e->key), strempty(e->message));
+		r = key ? sd_bus_message_append(reply, "(suss)", e->path, e->line, key, strempty(e->message)) : -ENOMEM;
 	}
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
