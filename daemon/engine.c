@@ -45,7 +45,8 @@ static void log_state(const struct group *group, bool was_managed)
 		[STATE_USER_OWNED] = { MESSAGE_USER_OWNED, LOG_NOTICE },
 	};
 	_cleanup_free_ char **addresses = group_addresses(group);
-	struct log_fields fields = make_fields(group, addresses, kinds[group->state].message_id);
+	struct log_fields fields =
+		make_fields(group, addresses, group->drifted ? MESSAGE_DRIFTED : kinds[group->state].message_id);
 	int priority = kinds[group->state].priority;
 
 	/* At start most groups have no rule, and that is no news. */
@@ -56,27 +57,43 @@ static void log_state(const struct group *group, bool was_managed)
 		   fields.state, strempty(group->reason));
 }
 
-static void set_state(struct manager *m, struct group *group, enum state state, enum problem problem,
-		      const char *reason)
+struct news {
+	enum state state;
+	enum problem problem;
+	const char *reason;
+	bool drifted;
+	enum domain from; /* what Decided tells: the type now, or, where a change has just ended, that before it */
+};
+
+static void tell(struct manager *m, struct group *group, const struct news *news)
 {
 	bool was_managed = group->state != STATE_UNMANAGED;
-	bool same = group->state == state && group->reason && strcmp(group->reason, reason) == 0;
+	bool same = group->state == news->state && group->reason && strcmp(group->reason, news->reason) == 0;
 	enum state before = group->state;
 
-	if (replace_str(&group->reason, reason) < 0)
+	if (replace_str(&group->reason, news->reason) < 0)
 		log_oom();
-	group->state = state;
-	group->problem = problem;
-	replace_str(&group->error, problem == PROBLEM_NONE ? NULL : reason);
+	group->state = news->state;
+	group->drifted = news->drifted;
+	group->problem = news->problem;
+	replace_str(&group->error, news->problem == PROBLEM_NONE ? NULL : news->reason);
 	if (same)
 		return;
-	if (before != state)
+	if (before != news->state)
 		group->changed_usec = now_usec(CLOCK_REALTIME);
 	bus_group_changed(m, group, BUS_DIRTY_STATE);
 	log_state(group, was_managed);
-	if (state != STATE_APPLYING)
-		bus_emit_decided(m, group, group->type);
+	if (news->state != STATE_APPLYING)
+		bus_emit_decided(m, group, news->from);
 	manager_update_status(m);
+}
+
+static void set_state(struct manager *m, struct group *group, enum state state, enum problem problem,
+		      const char *reason)
+{
+	struct news news = { .state = state, .problem = problem, .reason = reason, .from = group->type };
+
+	tell(m, group, &news);
 }
 
 /* What tells a changed decision from the same one read again; line numbers may move without changing it. */
@@ -239,11 +256,17 @@ static void start(struct manager *m, struct group *group, enum way way, const st
 
 static void set_drifted(struct manager *m, struct group *group)
 {
-	_cleanup_free_ char *reason = strf("drifted: somebody else wrote %s where %s is decided; applied again at the next "
-					   "reload, Apply() or hotplug",
-					   domain_to_string(group->type), domain_to_string(group->decision.target));
+	static const char again[] = "applied again at the next reload, Apply() or hotplug";
+	struct news news = { .state = STATE_PENDING, .drifted = true, .from = group->type };
+	_cleanup_free_ char *reason = NULL;
 
-	set_state(m, group, STATE_PENDING, PROBLEM_NONE, strempty(reason));
+	if (group->type != group->decision.target)
+		reason = strf("drifted: somebody else wrote %s where %s is decided; %s", domain_to_string(group->type),
+			      domain_to_string(group->decision.target), again);
+	else
+		reason = strf("drifted: somebody else gave a device another driver than its rule; %s", again);
+	news.reason = strempty(reason);
+	tell(m, group, &news);
 }
 
 static void pursue_target(struct manager *m, struct group *group, unsigned triggers, bool changed)
@@ -257,7 +280,8 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 		set_compliant(m, group, lacking ? reason : NULL);
 		return;
 	}
-	drifted = !changed && group->applied == group->decision.target && group->type != group->decision.target;
+	drifted = !changed && group->applied == group->decision.target &&
+		  (group->type != group->decision.target || group->drifted || group->state == STATE_COMPLIANT);
 	if (!should_act(group, triggers, changed, drifted)) {
 		if (drifted)
 			set_drifted(m, group);
@@ -448,8 +472,14 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		finish_recovery(m, group, outcome, again);
 	else if (outcome->result == RESULT_DONE && group->decided && group->type == t->to &&
 	    group->decision.target == t->to) {
+		struct news news = {
+			.state = STATE_COMPLIANT,
+			.reason = group->decision.reason,
+			.from = t->from,
+		};
+
 		note_applied(group, t);
-		set_state(m, group, STATE_COMPLIANT, PROBLEM_NONE, group->decision.reason);
+		tell(m, group, &news);
 		log_applied(group, t, duration_usec);
 		decided_first_time(group);
 		/* The rule's driver may still be missing, or the decision may be another by now. */

@@ -61,6 +61,7 @@ struct group {
 	uint64_t changed_usec; /* CLOCK_REALTIME */
 
 	enum domain applied; /* what the daemon has brought about or found right; to notice that somebody else wrote it */
+	bool drifted; /* the state says that somebody else changed what the daemon had brought about */
 	char *applied_by; /* "FILE:LINE" or "SetGroupType", NULL where the daemon has not changed it */
 
 	bool has_override; /* SetGroupType */
