@@ -253,6 +253,10 @@ class VM:
             if self._plugged.pop(name).size_mb:
                 self.qmp('blockdev-del', node_name=f'disk-{name}')
 
+    def plugged(self, name: str) -> bool:
+        """Whether this scenario has a device of that id plugged in."""
+        return name in self._plugged
+
     def address(self, name: str) -> str:
         """The guest's address of a device or port, as 0000:01:00.0."""
         device = self._plugged[name]
