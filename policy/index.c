@@ -17,7 +17,8 @@ enum {
 
 struct index_entry {
 	uint64_t key;
-	uint32_t kind;
+	uint16_t kind;
+	bool sure; /* the rule asks for nothing but the key, so that it need not be visited */
 	uint32_t position; /* of the rule */
 };
 
@@ -38,7 +39,7 @@ static uint64_t hash(uint32_t kind, uint64_t key)
 	return key ^ key >> 33;
 }
 
-static int add(struct rule_index *index, uint32_t kind, uint64_t key, size_t position)
+static int add(struct rule_index *index, uint32_t kind, uint64_t key, size_t position, bool sure)
 {
 	struct index_entry *entries =
 		array_grow(index->entries, index->n_entries, sizeof(*entries));
@@ -47,18 +48,23 @@ static int add(struct rule_index *index, uint32_t kind, uint64_t key, size_t pos
 		return -ENOMEM;
 
 	index->entries = entries;
-	entries[index->n_entries++] =
-		(struct index_entry){ .key = key, .kind = kind, .position = (uint32_t)position };
+	entries[index->n_entries++] = (struct index_entry){
+		.key = key,
+		.kind = (uint16_t)kind,
+		.sure = sure,
+		.position = (uint32_t)position,
+	};
 	index->kinds |= 1u << kind;
 	return 0;
 }
 
-static int add_ids(struct rule_index *index, const struct pci_id *ids, size_t n, size_t position)
+static int add_ids(struct rule_index *index, const struct pci_id *ids, size_t n, size_t position,
+		   bool sure)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < n && r == 0; i++)
-		r = add(index, ids[i].mask, ids[i].value, position);
+		r = add(index, ids[i].mask, ids[i].value, position, sure);
 	return r;
 }
 
@@ -68,7 +74,7 @@ static int add_classes(struct rule_index *index, const struct match *match, size
 
 	for (size_t i = 0; i < match->n_classes && r == 0; i++)
 		r = add(index, KIND_CLASS + match->classes[i].bytes - 1, match->classes[i].code,
-			position);
+			position, false);
 	return r;
 }
 
@@ -91,7 +97,7 @@ static int add_addresses(struct rule_index *index, uint32_t kind, const struct g
 
 		r = address_parse(globs->items[i], &key);
 		if (r == 0)
-			r = add(index, kind, key, position);
+			r = add(index, kind, key, position, false);
 	}
 	return r;
 }
@@ -110,12 +116,14 @@ static int add_rest(struct rule_index *index, size_t position)
 
 static int add_rule(struct rule_index *index, const struct match *match, size_t position)
 {
+	bool sure = match_is_one_id_key(match);
+
 	if (all_exact(&match->addresses))
 		return add_addresses(index, KIND_ADDRESS, &match->addresses, position);
 	if (match->has_section_id)
-		return add_ids(index, &match->section_id, 1, position);
+		return add_ids(index, &match->section_id, 1, position, sure);
 	if (match->n_ids > 0)
-		return add_ids(index, match->ids, match->n_ids, position);
+		return add_ids(index, match->ids, match->n_ids, position, sure);
 	if (all_exact(&match->parents))
 		return add_addresses(index, KIND_PARENT, &match->parents, position);
 	if (match->n_classes > 0)
@@ -194,23 +202,26 @@ void index_clear(struct rule_index *index)
 	*index = (struct rule_index){ 0 };
 }
 
-/* What a look-up carries from list to list: a rule before BEST cannot win any more. */
+/* What a look-up carries from list to list: a rule before the best cannot win any more. */
 struct lookup {
 	const struct rule_index *index;
 	const struct policy_rule *rules;
 	const struct device_facts *device;
-	const struct policy_rule *best;
+	size_t next; /* 1 + position of the best so far, 0 for none */
 };
 
-/* False once the rule at POSITION, and with it all before it in its list, need not be looked at. */
-static bool try_rule(struct lookup *lookup, size_t position)
+/*
+ * False once the rule at POSITION, and with it all before it in its list, need
+ * not be looked at. SURE: it is known to match.
+ */
+static bool try_rule(struct lookup *lookup, size_t position, bool sure)
 {
-	if (lookup->best && position <= lookup->best->position)
+	if (position < lookup->next)
 		return false;
-	if (!match_test(lookup->rules[position].match, lookup->device, NULL, 0))
+	if (!sure && !match_test(lookup->rules[position].match, lookup->device, NULL, 0))
 		return true;
 
-	lookup->best = &lookup->rules[position];
+	lookup->next = position + 1;
 	return false;
 }
 
@@ -218,7 +229,9 @@ static bool try_rule(struct lookup *lookup, size_t position)
 static void try_list(struct lookup *lookup, uint32_t kind, uint64_t key)
 {
 	const struct rule_index *index = lookup->index;
-	const struct index_entry wanted = { .kind = kind, .key = key };
+	const struct index_entry wanted = { .kind = (uint16_t)kind, .key = key };
+	const bool bridge = lookup->device->bridge;
+	const struct index_entry *entry;
 	const struct index_slot *slot;
 	size_t at;
 
@@ -229,12 +242,13 @@ static void try_list(struct lookup *lookup, uint32_t kind, uint64_t key)
 		slot = &index->slots[at & (index->n_slots - 1)];
 		if (slot->n == 0)
 			return;
-		if (same_list(&index->entries[slot->first], &wanted))
+		entry = &index->entries[slot->first];
+		if (same_list(entry, &wanted))
 			break;
 	}
 
 	for (size_t i = slot->n; i-- > 0;)
-		if (!try_rule(lookup, index->entries[slot->first + i].position))
+		if (!try_rule(lookup, entry[i].position, entry[i].sure && !bridge))
 			break;
 }
 
@@ -261,8 +275,8 @@ const struct policy_rule *index_find(const struct rule_index *index,
 			 class_prefix_of(device->class_code, bytes));
 
 	for (size_t i = index->n_rest; i-- > 0;)
-		if (!try_rule(&lookup, index->rest[i]))
+		if (!try_rule(&lookup, index->rest[i], false))
 			break;
 
-	return lookup.best;
+	return lookup.next > 0 ? &rules[lookup.next - 1] : NULL;
 }

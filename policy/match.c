@@ -49,11 +49,21 @@ struct match *match_free(struct match *match)
 	return NULL;
 }
 
+static bool has_keys_besides_ids(const struct match *match)
+{
+	return match->n_classes > 0 || match->addresses.n > 0 || match->parents.n > 0 ||
+	       match->iommus.n > 0 || match->removable != MATCH_ANY ||
+	       match->virtual_function != MATCH_ANY;
+}
+
 bool match_is_empty(const struct match *match)
 {
-	return !match->has_section_id && match->n_ids == 0 && match->n_classes == 0 &&
-	       match->addresses.n == 0 && match->parents.n == 0 && match->iommus.n == 0 &&
-	       match->removable == MATCH_ANY && match->virtual_function == MATCH_ANY;
+	return !match->has_section_id && match->n_ids == 0 && !has_keys_besides_ids(match);
+}
+
+bool match_is_one_id_key(const struct match *match)
+{
+	return match->has_section_id != (match->n_ids > 0) && !has_keys_besides_ids(match);
 }
 
 int match_add_id(struct match *match, const char *word)

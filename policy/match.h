@@ -46,6 +46,9 @@ struct match *match_free(struct match *match);
 /* True where nothing is asked for. */
 bool match_is_empty(const struct match *match);
 
+/* True where a device with one of the rule's IDs, unless it is a bridge, needs nothing else. */
+bool match_is_one_id_key(const struct match *match);
+
 /*
  * Each adds one value to a key. 0, -ENOMEM, -EINVAL where the value is
  * malformed, and for addresses -ENXIO where no device could have it.

@@ -13,14 +13,17 @@ enum { DEVICES_MAX = 8 };
 struct group {
 	struct device_facts devices[DEVICES_MAX];
 	const struct device_facts *list[DEVICES_MAX];
-	char addresses[DEVICES_MAX][16];
+	char addresses[DEVICES_MAX][32];
 	struct group_facts facts;
 };
 
 static void group_init(struct group *group, size_t n, enum domain current, enum domain boot)
 {
 	*group = (struct group){
-		.facts = { .devices = group->list, .n_devices = n, .current = current, .boot = boot },
+		.facts = { .devices = group->list,
+			   .n_devices = n,
+			   .current = current,
+			   .boot = boot },
 	};
 
 	for (size_t i = 0; i < n; i++) {
@@ -174,14 +177,16 @@ static const struct reason_case reasons[] = {
 	/* unmanaged */
 	{ "", 0, T(DMA, DMA), UNMANAGED, "the group has no PCI device" },
 	{ "", 2, T(DMA, DMA), UNMANAGED, "no rule matches a device of the group" },
-	{ ALL_DMA, 2, T(DMA_FQ, DMA_FQ), UNMANAGED, "the group has only bridges, and no rule names one of them",
-	  .bridges = 3 },
+	{ ALL_DMA, 2, T(DMA_FQ, DMA_FQ), UNMANAGED,
+	  "the group has only bridges, and no rule names one of them", .bridges = 3 },
 	{ B_DMA, 1, T(DMA, DMA), UNMANAGED, "no rule matches a device of the group" },
 	/* agreed */
-	{ A_IDENTITY, 1, T(DMA, DMA), TARGET(IDENTITY), "identity wished by [a] (DIR:1) for 0000:01:00.0" },
+	{ A_IDENTITY, 1, T(DMA, DMA), TARGET(IDENTITY),
+	  "identity wished by [a] (DIR:1) for 0000:01:00.0" },
 	{ A_IDENTITY B_IDENTITY, 2, T(DMA, DMA), TARGET(IDENTITY),
 	  "identity wished by [a] (DIR:1) for 0000:01:00.0 and identity wished by [b] (DIR:4) for 0000:01:00.1" },
-	{ ALL_DMA, 2, T(DMA_FQ, DMA), TARGET(DMA), "DMA wished by [*:*] (DIR:1) for 0000:01:00.0 and 0000:01:00.1" },
+	{ ALL_DMA, 2, T(DMA_FQ, DMA), TARGET(DMA),
+	  "DMA wished by [*:*] (DIR:1) for 0000:01:00.0 and 0000:01:00.1" },
 	{ ALL_DMA, 4, T(DMA_FQ, DMA), TARGET(DMA),
 	  "DMA wished by [*:*] (DIR:1) for 0000:01:00.0, 0000:01:00.1, 0000:01:00.2 and 0000:01:00.3" },
 	{ ALL_DMA, 8, T(DMA_FQ, DMA), TARGET(DMA),
@@ -226,70 +231,84 @@ static const struct reason_case reasons[] = {
 	  "identity wished by [a] (DIR:1) for 0000:01:00.0 is overruled by [b] (DIR:4), which wishes DMA for "
 	  "0000:01:00.1 and by 0000:01:00.2, which no rule matches and which keeps DMA" },
 	/* bridges: no vote unless named, and then one as any other */
-	{ A_IDENTITY, 2, T(DMA, DMA), TARGET(IDENTITY), "identity wished by [a] (DIR:1) for 0000:01:00.0",
-	  .bridges = 2 },
+	{ A_IDENTITY, 2, T(DMA, DMA), TARGET(IDENTITY),
+	  "identity wished by [a] (DIR:1) for 0000:01:00.0", .bridges = 2 },
 	{ "[*:*]\ndomain=identity\n", 2, T(DMA, DMA), TARGET(IDENTITY),
 	  "identity wished by [*:*] (DIR:1) for 0000:01:00.0", .bridges = 2 },
 	{ "[*:*]\ndomain=identity\n[2:0]\ndomain=dma\n", 2, T(DMA, DMA), TARGET(DMA),
 	  "identity wished by [*:*] (DIR:1) for 0000:01:00.0 is overruled by [2:0] (DIR:3), which wishes DMA for "
-	  "0000:01:00.1", .bridges = 2 },
+	  "0000:01:00.1",
+	  .bridges = 2 },
 	{ A_IDENTITY "[b]\nmatch-address=0000:01:00.1\ndomain=keep\n", 2, T(DMA, DMA), TARGET(DMA),
 	  "identity wished by [a] (DIR:1) for 0000:01:00.0 is overruled by [b] (DIR:4), which keeps DMA for "
-	  "0000:01:00.1", .bridges = 2 },
+	  "0000:01:00.1",
+	  .bridges = 2 },
 	{ "[b]\nmatch-class=02\ndomain=identity\n", 1, T(DMA, DMA), TARGET(IDENTITY),
 	  "identity wished by [b] (DIR:1) for 0000:01:00.0", .bridges = 1 },
 	/* refused: untrusted */
 	{ A_IDENTITY, 1, T(DMA, DMA), REFUSED(UNTRUSTED, IDENTITY),
 	  "identity is refused because 0000:01:00.0 is removable and [a] (DIR:1) does not say force; identity wished by "
-	  "[a] (DIR:1) for 0000:01:00.0", .removable = 1 },
+	  "[a] (DIR:1) for 0000:01:00.0",
+	  .removable = 1 },
 	{ A_FQ, 1, T(DMA, DMA), REFUSED(UNTRUSTED, DMA_FQ),
 	  "DMA-FQ is refused because 0000:01:00.0 is untrusted and [a] (DIR:1) does not say force; DMA-FQ wished by [a] "
-	  "(DIR:1) for 0000:01:00.0", .untrusted = 1 },
+	  "(DIR:1) for 0000:01:00.0",
+	  .untrusted = 1 },
 	{ A_FQ, 1, T(IDENTITY, DMA), REFUSED(UNTRUSTED, DMA_FQ),
 	  "DMA-FQ is refused because 0000:01:00.0 is removable and [a] (DIR:1) does not say force; DMA-FQ wished by [a] "
-	  "(DIR:1) for 0000:01:00.0", .removable = 1 },
+	  "(DIR:1) for 0000:01:00.0",
+	  .removable = 1 },
 	{ A_AUTO, 1, T(DMA, DMA_FQ), REFUSED(UNTRUSTED, DMA_FQ),
 	  "DMA-FQ is refused because 0000:01:00.0 is removable and [a] (DIR:1) does not say force; auto (DMA-FQ) wished "
-	  "by [a] (DIR:1) for 0000:01:00.0", .removable = 1 },
+	  "by [a] (DIR:1) for 0000:01:00.0",
+	  .removable = 1 },
 	{ A_IDENTITY, 2, T(DMA, DMA), REFUSED(UNTRUSTED, IDENTITY),
 	  "identity is refused because 0000:01:00.1 is removable and no rule says force; identity wished by [a] (DIR:1) "
-	  "for 0000:01:00.0", .removable = 2, .bridges = 2 },
+	  "for 0000:01:00.0",
+	  .removable = 2, .bridges = 2 },
 	{ A_IDENTITY B_IDENTITY FORCE, 2, T(DMA, DMA), REFUSED(UNTRUSTED, IDENTITY),
 	  "identity is refused because 0000:01:00.0 is removable and [a] (DIR:1) does not say force; identity wished by "
-	  "[a] (DIR:1) for 0000:01:00.0 and identity wished by [b] (DIR:4) for 0000:01:00.1", .removable = 1 },
+	  "[a] (DIR:1) for 0000:01:00.0 and identity wished by [b] (DIR:4) for 0000:01:00.1",
+	  .removable = 1 },
 	{ A_FQ, 2, T(IDENTITY, DMA), REFUSED(UNTRUSTED, DMA_FQ),
 	  "DMA-FQ is refused because 0000:01:00.1 is removable and no rule says force; DMA-FQ wished by [a] (DIR:1) for "
-	  "0000:01:00.0; 0000:01:00.1, which no rule matches, goes along", .removable = 2 },
+	  "0000:01:00.0; 0000:01:00.1, which no rule matches, goes along",
+	  .removable = 2 },
 	/* forced, or with nothing to refuse */
-	{ A_IDENTITY FORCE, 1, T(DMA, DMA), TARGET(IDENTITY), "identity wished by [a] (DIR:1) for 0000:01:00.0",
-	  .removable = 1 },
-	{ A_IDENTITY FORCE, 2, T(DMA, DMA), TARGET(IDENTITY), "identity wished by [a] (DIR:1) for 0000:01:00.0",
-	  .removable = 3, .bridges = 2 },
+	{ A_IDENTITY FORCE, 1, T(DMA, DMA), TARGET(IDENTITY),
+	  "identity wished by [a] (DIR:1) for 0000:01:00.0", .removable = 1 },
+	{ A_IDENTITY FORCE, 2, T(DMA, DMA), TARGET(IDENTITY),
+	  "identity wished by [a] (DIR:1) for 0000:01:00.0", .removable = 3, .bridges = 2 },
 	{ A_IDENTITY FORCE B_IDENTITY, 2, T(DMA, DMA), TARGET(IDENTITY),
 	  "identity wished by [a] (DIR:1) for 0000:01:00.0 and identity wished by [b] (DIR:5) for 0000:01:00.1",
 	  .untrusted = 1 },
 	{ B_DMA, 2, T(DMA_FQ, DMA_FQ), TARGET(DMA),
-	  "DMA wished by [b] (DIR:1) for 0000:01:00.1; 0000:01:00.0, which no rule matches, goes along", .removable = 3 },
+	  "DMA wished by [b] (DIR:1) for 0000:01:00.1; 0000:01:00.0, which no rule matches, goes along",
+	  .removable = 3 },
 	{ A_IDENTITY, 2, T(DMA_FQ, DMA_FQ), TARGET(DMA_FQ),
 	  "identity wished by [a] (DIR:1) for 0000:01:00.0 is overruled by 0000:01:00.1, which no rule matches and "
-	  "which keeps DMA-FQ", .removable = 2 },
-	{ A_FQ, 1, T(DMA_FQ, DMA_FQ), TARGET(DMA_FQ), "DMA-FQ wished by [a] (DIR:1) for 0000:01:00.0", .removable = 1 },
-	{ A_BLOCKED, 1, T(DMA_FQ, DMA_FQ), TARGET(BLOCKED), "blocked wished by [a] (DIR:1) for 0000:01:00.0",
-	  .removable = 1, .untrusted = 1 },
+	  "which keeps DMA-FQ",
+	  .removable = 2 },
+	{ A_FQ, 1, T(DMA_FQ, DMA_FQ), TARGET(DMA_FQ),
+	  "DMA-FQ wished by [a] (DIR:1) for 0000:01:00.0", .removable = 1 },
+	{ A_BLOCKED, 1, T(DMA_FQ, DMA_FQ), TARGET(BLOCKED),
+	  "blocked wished by [a] (DIR:1) for 0000:01:00.0", .removable = 1, .untrusted = 1 },
 	/* refused: firmware's mapping, which no force overcomes */
 	{ A_BLOCKED, 1, T(DMA, DMA), REFUSED(REQUIRES_DIRECT, BLOCKED),
 	  "blocked is refused because the group has a direct reserved region, whose 1:1 mapping its firmware needs; "
-	  "blocked wished by [a] (DIR:1) for 0000:01:00.0", .requires_direct = true },
+	  "blocked wished by [a] (DIR:1) for 0000:01:00.0",
+	  .requires_direct = true },
 	{ A_BLOCKED FORCE B_DMA, 2, T(DMA, DMA), REFUSED(REQUIRES_DIRECT, BLOCKED),
 	  "blocked is refused because the group has a direct reserved region, whose 1:1 mapping its firmware needs; DMA "
 	  "wished by [b] (DIR:5) for 0000:01:00.1 is overruled by [a] (DIR:1), which wishes blocked for 0000:01:00.0",
 	  .requires_direct = true },
-	{ A_BLOCKED, 1, T(BLOCKED, DMA), TARGET(BLOCKED), "blocked wished by [a] (DIR:1) for 0000:01:00.0",
-	  .requires_direct = true },
-	{ A_IDENTITY, 1, T(DMA, DMA), TARGET(IDENTITY), "identity wished by [a] (DIR:1) for 0000:01:00.0",
-	  .requires_direct = true },
+	{ A_BLOCKED, 1, T(BLOCKED, DMA), TARGET(BLOCKED),
+	  "blocked wished by [a] (DIR:1) for 0000:01:00.0", .requires_direct = true },
+	{ A_IDENTITY, 1, T(DMA, DMA), TARGET(IDENTITY),
+	  "identity wished by [a] (DIR:1) for 0000:01:00.0", .requires_direct = true },
 	/* an unknown type */
-	{ A_IDENTITY, 1, T(NONE, DMA), TARGET(IDENTITY), "identity wished by [a] (DIR:1) for 0000:01:00.0" },
+	{ A_IDENTITY, 1, T(NONE, DMA), TARGET(IDENTITY),
+	  "identity wished by [a] (DIR:1) for 0000:01:00.0" },
 	{ A_KEEP, 1, T(NONE, DMA), UNMANAGED,
 	  "the type that the group has is not known, and [a] (DIR:1) keeps it for 0000:01:00.0" },
 	{ A_IDENTITY, 2, T(NONE, DMA), UNMANAGED,
@@ -373,8 +392,10 @@ START_TEST(refusals_hold_for_all_votes)
 			}
 
 			ck_assert_int_eq(policy_decide(policy, &group.facts, NULL, &decision), 0);
-			lowers = decision.target == DOMAIN_IDENTITY || decision.target == DOMAIN_DMA_FQ;
-			if (decision.target == DOMAIN_NONE || decision.target == group.facts.current)
+			lowers = decision.target == DOMAIN_IDENTITY ||
+				 decision.target == DOMAIN_DMA_FQ;
+			if (decision.target == DOMAIN_NONE ||
+			    decision.target == group.facts.current)
 				ck_assert_int_eq(decision.refusal, REFUSAL_NONE);
 			else if (lowers && untrusted)
 				ck_assert_int_eq(decision.refusal, REFUSAL_UNTRUSTED);
@@ -382,7 +403,8 @@ START_TEST(refusals_hold_for_all_votes)
 				ck_assert_int_eq(decision.refusal, REFUSAL_REQUIRES_DIRECT);
 			else
 				ck_assert_int_eq(decision.refusal, REFUSAL_NONE);
-			ck_assert_int_eq(decision.verdict == VERDICT_REFUSED, decision.refusal != REFUSAL_NONE);
+			ck_assert_int_eq(decision.verdict == VERDICT_REFUSED,
+					 decision.refusal != REFUSAL_NONE);
 			decision_clear(&decision);
 		}
 
@@ -403,8 +425,10 @@ static const struct {
 	{ A_IDENTITY "rebind=never\n", 1, DOMAIN_DMA, REBIND_NEVER, false, 1 },
 	{ A_IDENTITY "rebind=always\n" FORCE, 1, DOMAIN_DMA, REBIND_ALWAYS, true, 1 },
 	{ A_IDENTITY "rebind=never\n" B_IDENTITY, 2, DOMAIN_DMA, REBIND_HOTPLUG, false, 2 },
-	{ A_IDENTITY "rebind=never\n" B_IDENTITY "rebind=always\n" FORCE, 2, DOMAIN_DMA, REBIND_ALWAYS, true, 2 },
-	{ A_IDENTITY "rebind=always\n" FORCE B_DMA "rebind=never\n", 2, DOMAIN_DMA_FQ, REBIND_NEVER, false, 1 },
+	{ A_IDENTITY "rebind=never\n" B_IDENTITY "rebind=always\n" FORCE, 2, DOMAIN_DMA,
+	  REBIND_ALWAYS, true, 2 },
+	{ A_IDENTITY "rebind=always\n" FORCE B_DMA "rebind=never\n", 2, DOMAIN_DMA_FQ, REBIND_NEVER,
+	  false, 1 },
 	{ A_IDENTITY "rebind=always\n" FORCE, 2, DOMAIN_DMA, REBIND_HOTPLUG, false, 0 },
 	{ A_KEEP "rebind=always\n", 1, DOMAIN_DMA, REBIND_ALWAYS, false, 1 },
 	{ ALL_DMA, 3, DOMAIN_IDENTITY, REBIND_HOTPLUG, false, 1 },
@@ -429,7 +453,8 @@ END_TEST
 
 START_TEST(rules_are_in_order)
 {
-	struct policy *policy = fixture_policy("[3:*]\ndomain=dma\n[1:*]\ndomain=dma\n[2:*]\ndomain=dma\n");
+	struct policy *policy =
+		fixture_policy("[3:*]\ndomain=dma\n[1:*]\ndomain=dma\n[2:*]\ndomain=dma\n");
 	struct decision decision;
 	struct group group;
 
@@ -445,7 +470,8 @@ END_TEST
 
 START_TEST(drivers)
 {
-	struct policy *policy = fixture_policy(A_IDENTITY "driver=vfio-pci\n" B_DMA "driver=nvme\n[c]\nmatch-id=3:*\n"
+	struct policy *policy = fixture_policy(A_IDENTITY "driver=vfio-pci\n" B_DMA
+							  "driver=nvme\n[c]\nmatch-id=3:*\n"
 							  "domain=keep\n[4:*]\ndomain=blocked\n");
 	struct decision decision;
 	struct group group;
@@ -479,37 +505,82 @@ static const struct {
 	enum domain target;
 	const char *reason;
 } overrides[] = {
-	{ { DOMAIN_IDENTITY, REBIND_ALWAYS, true }, T(DMA, DMA), false, false, TARGET(IDENTITY),
+	{ { DOMAIN_IDENTITY, REBIND_ALWAYS, true },
+	  T(DMA, DMA),
+	  false,
+	  false,
+	  TARGET(IDENTITY),
 	  "identity was set at run time" },
-	{ { DOMAIN_DMA_FQ, REBIND_NEVER, false }, T(DMA, DMA), false, false, TARGET(DMA_FQ),
+	{ { DOMAIN_DMA_FQ, REBIND_NEVER, false },
+	  T(DMA, DMA),
+	  false,
+	  false,
+	  TARGET(DMA_FQ),
 	  "DMA-FQ was set at run time" },
-	{ { DOMAIN_BLOCKED, REBIND_ALWAYS, false }, T(DMA, DMA), true, false, TARGET(BLOCKED),
+	{ { DOMAIN_BLOCKED, REBIND_ALWAYS, false },
+	  T(DMA, DMA),
+	  true,
+	  false,
+	  TARGET(BLOCKED),
 	  "blocked was set at run time" },
-	{ { DOMAIN_AUTO, REBIND_HOTPLUG, false }, T(DMA, DMA_FQ), false, false, TARGET(DMA_FQ),
+	{ { DOMAIN_AUTO, REBIND_HOTPLUG, false },
+	  T(DMA, DMA_FQ),
+	  false,
+	  false,
+	  TARGET(DMA_FQ),
 	  "auto (DMA-FQ) was set at run time" },
-	{ { DOMAIN_AUTO, REBIND_HOTPLUG, false }, T(DMA, NONE), false, false, TARGET(DMA),
+	{ { DOMAIN_AUTO, REBIND_HOTPLUG, false },
+	  T(DMA, NONE),
+	  false,
+	  false,
+	  TARGET(DMA),
 	  "auto (DMA) was set at run time; the type at boot is not known, so auto keeps DMA" },
-	{ { DOMAIN_AUTO, REBIND_HOTPLUG, false }, T(NONE, NONE), false, false, UNMANAGED,
+	{ { DOMAIN_AUTO, REBIND_HOTPLUG, false },
+	  T(NONE, NONE),
+	  false,
+	  false,
+	  UNMANAGED,
 	  "the type that the group has is not known, so auto has no meaning" },
-	{ { DOMAIN_KEEP, REBIND_HOTPLUG, false }, T(DMA_FQ, DMA), true, false, TARGET(DMA_FQ),
+	{ { DOMAIN_KEEP, REBIND_HOTPLUG, false },
+	  T(DMA_FQ, DMA),
+	  true,
+	  false,
+	  TARGET(DMA_FQ),
 	  "keep (DMA-FQ) was set at run time" },
-	{ { DOMAIN_IDENTITY, REBIND_ALWAYS, false }, T(DMA, DMA), true, false, REFUSED(UNTRUSTED, IDENTITY),
+	{ { DOMAIN_IDENTITY, REBIND_ALWAYS, false },
+	  T(DMA, DMA),
+	  true,
+	  false,
+	  REFUSED(UNTRUSTED, IDENTITY),
 	  "identity is refused because 0000:01:00.1 is removable and force was not given; identity was set at run "
 	  "time" },
-	{ { DOMAIN_IDENTITY, REBIND_ALWAYS, true }, T(DMA, DMA), true, false, TARGET(IDENTITY),
+	{ { DOMAIN_IDENTITY, REBIND_ALWAYS, true },
+	  T(DMA, DMA),
+	  true,
+	  false,
+	  TARGET(IDENTITY),
 	  "identity was set at run time" },
-	{ { DOMAIN_BLOCKED, REBIND_ALWAYS, true }, T(DMA, DMA), false, true, REFUSED(REQUIRES_DIRECT, BLOCKED),
+	{ { DOMAIN_BLOCKED, REBIND_ALWAYS, true },
+	  T(DMA, DMA),
+	  false,
+	  true,
+	  REFUSED(REQUIRES_DIRECT, BLOCKED),
 	  "blocked is refused because the group has a direct reserved region, whose 1:1 mapping its firmware needs; "
 	  "blocked was set at run time" },
-	{ { DOMAIN_IDENTITY, REBIND_ALWAYS, false }, T(NONE, NONE), false, false, TARGET(IDENTITY),
+	{ { DOMAIN_IDENTITY, REBIND_ALWAYS, false },
+	  T(NONE, NONE),
+	  false,
+	  false,
+	  TARGET(IDENTITY),
 	  "identity was set at run time" },
 };
 
 /* In place of a vote that would otherwise be blocked, with a driver wish, or where there is no rule at all. */
 START_TEST(override)
 {
-	static const char *const rules[] = { "", A_IDENTITY "driver=vfio-pci\n", A_IDENTITY "driver=vfio-pci\n"
-								 "[2:*]\ndomain=blocked\n" };
+	static const char *const rules[] = { "", A_IDENTITY "driver=vfio-pci\n",
+					     A_IDENTITY "driver=vfio-pci\n"
+							"[2:*]\ndomain=blocked\n" };
 
 	for (size_t i = 0; i < N_ELEMENTS(rules); i++) {
 		struct policy *policy = fixture_policy(rules[i]);
@@ -519,7 +590,8 @@ START_TEST(override)
 		group_init(&group, 2, overrides[_i].current, overrides[_i].boot);
 		group.devices[1].removable = overrides[_i].removable;
 		group.facts.requires_direct = overrides[_i].requires_direct;
-		ck_assert_int_eq(policy_decide(policy, &group.facts, &overrides[_i].override, &decision), 0);
+		ck_assert_int_eq(
+			policy_decide(policy, &group.facts, &overrides[_i].override, &decision), 0);
 		ck_assert_str_eq(decision.reason, overrides[_i].reason);
 		ck_assert_int_eq(decision.verdict, overrides[_i].verdict);
 		ck_assert_int_eq(decision.refusal, overrides[_i].refusal);
@@ -530,7 +602,8 @@ START_TEST(override)
 			ck_assert_int_eq(decision.force, overrides[_i].override.force);
 		}
 		ck_assert_int_eq(decision.devices[0].rule != NULL, i > 0);
-		ck_assert_int_eq(decision.devices[0].driver != NULL, i > 0 && decision.target != DOMAIN_BLOCKED);
+		ck_assert_int_eq(decision.devices[0].driver != NULL,
+				 i > 0 && decision.target != DOMAIN_BLOCKED);
 		decision_clear(&decision);
 		policy_free(policy);
 	}

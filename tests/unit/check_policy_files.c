@@ -46,8 +46,8 @@ static char *read_expected(const char *folder, const char *name, const char *suf
 {
 	char path[8192];
 
-	snprintf(path, sizeof(path), "%s/%s/%.*s.%s", fixture_data_dir(), folder, (int)strlen(name) - 5, name,
-		 suffix);
+	snprintf(path, sizeof(path), "%s/%s/%.*s.%s", fixture_data_dir(), folder,
+		 (int)strlen(name) - 5, name, suffix);
 	return fixture_read(path, NULL);
 }
 
@@ -62,8 +62,9 @@ static char *dump(const struct policy *policy)
 		const struct policy_rule *rule = policy_rule(policy, i);
 
 		ck_assert_uint_eq(rule->position, i);
-		fprintf(f, "rule %u [%s] %s %s%s", rule->line, rule->name, domain_to_string(rule->domain),
-			rebind_to_string(rule->rebind), rule->force ? " force" : "");
+		fprintf(f, "rule %u [%s] %s %s%s", rule->line, rule->name,
+			domain_to_string(rule->domain), rebind_to_string(rule->rebind),
+			rule->force ? " force" : "");
 		if (rule->driver)
 			fprintf(f, " driver=%s", rule->driver);
 		if (rule->description)
@@ -93,7 +94,8 @@ static void check_winners(const struct policy *policy, const char *name, const c
 	char device[32];
 	int n;
 
-	for (unsigned line; sscanf(expected, "%31s %u\n%n", device, &line, &n) == 2; expected += n) {
+	for (unsigned line; sscanf(expected, "%31s %u\n%n", device, &line, &n) == 2;
+	     expected += n) {
 		const struct device_facts *facts = fixture_device(device);
 
 		for (size_t i = 0; i < fixture_n_devices; i++)
@@ -132,7 +134,8 @@ static void check_bad(const char *name)
 	char *errors, *expected = read_expected("bad", name, "errors");
 
 	ck_assert_ptr_null(load_copy("bad", name, &errors));
-	ck_assert_msg(strcmp(errors, expected) == 0, "%s: expected\n%s\ngot\n%s", name, expected, errors);
+	ck_assert_msg(strcmp(errors, expected) == 0, "%s: expected\n%s\ngot\n%s", name, expected,
+		      errors);
 	free(expected);
 	free(errors);
 }

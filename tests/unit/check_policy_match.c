@@ -43,16 +43,21 @@ static const struct {
 	{ "8086:*", "match-id=10de:*", "nic", "match-id: 8086:10d3:8086:0000 is not 10de:*" },
 	{ "x", "match-class=0108", "nic", "match-class: 020000 is not 0108" },
 	{ "x", "match-class=0108 03", "nic", "match-class: 020000 is none of 0108, 03" },
-	{ "x", "match-address=0000:3b:00.*", "nic", "match-address: 0000:02:00.0 is not 0000:3b:00.*" },
+	{ "x", "match-address=0000:3b:00.*", "nic",
+	  "match-address: 0000:02:00.0 is not 0000:3b:00.*" },
 	{ "x", "match-address=*.1 *.2", "nic", "match-address: 0000:02:00.0 is none of *.1, *.2" },
-	{ "x", "match-parent=0000:3a:*", "nic", "match-parent: no bridge above (0000:00:1c.0) is not 0000:3a:*" },
+	{ "x", "match-parent=0000:3a:*", "nic",
+	  "match-parent: no bridge above (0000:00:1c.0) is not 0000:3a:*" },
 	{ "x", "match-parent=0000:3b:* *.1", "gpu",
 	  "match-parent: no bridge above (0000:3a:00.0, 0000:39:00.0) is none of 0000:3b:*, *.1" },
-	{ "x", "match-parent=*\nmatch-class=06", "bridge", "match-parent: there is no bridge above" },
+	{ "x", "match-parent=*\nmatch-class=06", "bridge",
+	  "match-parent: there is no bridge above" },
 	{ "x", "match-removable=yes", "nic", "match-removable: the device is not removable" },
 	{ "x", "match-removable=no", "dock", "match-removable: the device is removable" },
-	{ "x", "match-virtual-function=yes", "nic", "match-virtual-function: the device is not a virtual function" },
-	{ "x", "match-virtual-function=no", "vf", "match-virtual-function: the device is a virtual function" },
+	{ "x", "match-virtual-function=yes", "nic",
+	  "match-virtual-function: the device is not a virtual function" },
+	{ "x", "match-virtual-function=no", "vf",
+	  "match-virtual-function: the device is a virtual function" },
 	{ "x", "match-iommu=dmar2", "nic", "match-iommu: dmar1 is not dmar2" },
 	{ "x", "match-iommu=DMAR1", "nic", "" },
 	{ "*:*", "", "bridge",
@@ -77,9 +82,11 @@ START_TEST(trace_details)
 	struct policy *policy;
 	char text[1024];
 
-	snprintf(text, sizeof(text), "[%s]\ndomain = DMA\n%s\n", details[_i].section, details[_i].keys);
+	snprintf(text, sizeof(text), "[%s]\ndomain = DMA\n%s\n", details[_i].section,
+		 details[_i].keys);
 	policy = fixture_policy(text);
-	ck_assert_int_eq(policy_trace(policy, fixture_device(details[_i].device), on_rule, &trace), 0);
+	ck_assert_int_eq(policy_trace(policy, fixture_device(details[_i].device), on_rule, &trace),
+			 0);
 	ck_assert_uint_eq(trace.n, 1);
 	ck_assert_str_eq(trace.details[0], details[_i].detail);
 	ck_assert_ptr_eq(policy_match(policy, fixture_device(details[_i].device)), trace.last);
@@ -92,8 +99,9 @@ START_TEST(missing_facts)
 {
 	static const struct device_facts bare;
 	struct trace trace = { 0 };
-	struct policy *policy = fixture_policy("[a]\nmatch-address=*\ndomain=DMA\n[b]\nmatch-iommu=*\ndomain=DMA\n"
-					       "[c]\nmatch-parent=*\ndomain=DMA\n[0:0:0:0]\ndomain=DMA\n");
+	struct policy *policy =
+		fixture_policy("[a]\nmatch-address=*\ndomain=DMA\n[b]\nmatch-iommu=*\ndomain=DMA\n"
+			       "[c]\nmatch-parent=*\ndomain=DMA\n[0:0:0:0]\ndomain=DMA\n");
 
 	policy_trace(policy, &bare, on_rule, &trace);
 	ck_assert_str_eq(trace.details[0], "match-address: a device without an address is not *");
@@ -137,7 +145,8 @@ static int stop(const struct policy_rule *rule, bool matched, const char *detail
 
 START_TEST(trace_ends_at_a_negative_return)
 {
-	struct policy *policy = fixture_policy("[1:1]\ndomain=DMA\n[2:2]\ndomain=DMA\n[3:3]\ndomain=DMA\n");
+	struct policy *policy =
+		fixture_policy("[1:1]\ndomain=DMA\n[2:2]\ndomain=DMA\n[3:3]\ndomain=DMA\n");
 	unsigned n = 0;
 
 	ck_assert_int_eq(policy_trace(policy, fixture_device("nic"), stop, &n), -7);
@@ -168,16 +177,24 @@ static void put_id(FILE *f)
 
 static void put_address(FILE *f)
 {
-	static const char *const some[] = { "*",	    "*.0",	   "*:01:*",	 "0000:0[01]:00.0",
-					    "0000:00:00.0", "0000:00:00.1", "0000:01:00.0", "0000:01:00.1",
-					    "10000:00:00.0", "0000:0?:00.1" };
+	static const char *const some[] = { "*",
+					    "*.0",
+					    "*:01:*",
+					    "0000:0[01]:00.0",
+					    "0000:00:00.0",
+					    "0000:00:00.1",
+					    "0000:01:00.0",
+					    "0000:01:00.1",
+					    "10000:00:00.0",
+					    "0000:0?:00.1" };
 
 	fputs(some[fixture_random(N_ELEMENTS(some))], f);
 }
 
 static void put_class(FILE *f)
 {
-	static const char *const some[] = { "01", "02", "06", "0100", "0101", "0200", "010000", "010101", "020001" };
+	static const char *const some[] = { "01",   "02",     "06",     "0100",  "0101",
+					    "0200", "010000", "010101", "020001" };
 
 	fputs(some[fixture_random(N_ELEMENTS(some))], f);
 }
@@ -240,7 +257,7 @@ static void put_id_sections(FILE *f)
 
 static void check_random_device(const struct policy *policy)
 {
-	static const char *const some[] = { "0000:00:00.0", "0000:00:00.1", "0000:01:00.0",
+	static const char *const some[] = { "0000:00:00.0", "0000:00:00.1",  "0000:01:00.0",
 					    "0000:01:00.1", "10000:00:00.0", "0000:02:00.0" };
 	const char *const parents[] = { some[fixture_random(6)], some[fixture_random(6)], NULL };
 	const struct device_facts device = {

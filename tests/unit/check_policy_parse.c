@@ -14,7 +14,9 @@
 
 START_TEST(domains)
 {
-	static const char *const words[] = { "keep", "auto", "identity", "DMA-FQ", "DMA", "blocked" };
+	static const char *const words[] = {
+		"keep", "auto", "identity", "DMA-FQ", "DMA", "blocked"
+	};
 
 	for (size_t i = 0; i < N_ELEMENTS(words); i++) {
 		char upper[16] = "";
@@ -86,7 +88,11 @@ static const struct {
 	{ "\x1b[1m", TEXT_CONTROL, 0, "\\x1b[1m" },
 	{ "a\xc2\x80", TEXT_CONTROL, 1, "a\\xc2\\x80" },
 	{ "\xe2\x80\xa8", TEXT_CONTROL, 0, "\\xe2\\x80\\xa8" },
-	{ "\xe2\x80\xae" "b", TEXT_CONTROL, 0, "\\xe2\\x80\\xae" "b" },
+	{ "\xe2\x80\xae"
+	  "b",
+	  TEXT_CONTROL, 0,
+	  "\\xe2\\x80\\xae"
+	  "b" },
 	{ "\xe2\x81\xa9", TEXT_CONTROL, 0, "\\xe2\\x81\\xa9" },
 	{ "ab\xff", TEXT_NOT_UTF8, 2, "ab\\xff" },
 	{ "\x80", TEXT_NOT_UTF8, 0, "\\x80" },
@@ -275,7 +281,8 @@ END_TEST
 /* What address_glob_check() says cannot match indeed never does, for globs of all sorts. */
 START_TEST(address_globs_agree_with_fnmatch)
 {
-	static const char *const parts[] = { "*", "?", "0", "1", ":", ".", "[0-1]", "[!0]", "[:.]", "00", "0000:" };
+	static const char *const parts[] = { "*",     "?",    "0",    "1",  ":",    ".",
+					     "[0-1]", "[!0]", "[:.]", "00", "0000:" };
 
 	for (unsigned round = 0; round < 20000; round++) {
 		char glob[128] = "", found[32] = "";
@@ -285,8 +292,8 @@ START_TEST(address_globs_agree_with_fnmatch)
 			strcat(glob, parts[fixture_random(N_ELEMENTS(parts))]);
 
 		for (unsigned i = 0; i < 2 * 2 * 4 * 4 * 2 && !matched; i++) {
-			snprintf(found, sizeof(found), "%s:%x%x:%x%x.%x", i & 1 ? "10000" : "0000", i >> 1 & 1, i >> 2 & 1,
-				 i >> 3 & 1, i >> 4 & 1, i >> 5 & 1);
+			snprintf(found, sizeof(found), "%s:%x%x:%x%x.%x", i & 1 ? "10000" : "0000",
+				 i >> 1 & 1, i >> 2 & 1, i >> 3 & 1, i >> 4 & 1, i >> 5 & 1);
 			matched = address_glob_match(glob, found);
 		}
 		if (matched)
@@ -303,7 +310,8 @@ static struct line_reader reader_of(char *text, size_t size, uint64_t bytes)
 	return reader;
 }
 
-static void check_line(struct line_reader *reader, enum line_status status, unsigned number, const char *text)
+static void check_line(struct line_reader *reader, enum line_status status, unsigned number,
+		       const char *text)
 {
 	ck_assert_int_eq(line_read(reader), status);
 	ck_assert_uint_eq(reader->number, number);
@@ -315,7 +323,8 @@ static void check_line(struct line_reader *reader, enum line_status status, unsi
 
 START_TEST(lines)
 {
-	char text[] = "\xef\xbb\xbfone\ntwo\r\n\nfour\r\r\nfi\0ve\n\xff\n\xef\xbb\xbf" "seven\nlast";
+	char text[] = "\xef\xbb\xbfone\ntwo\r\n\nfour\r\r\nfi\0ve\n\xff\n\xef\xbb\xbf"
+		      "seven\nlast";
 	struct line_reader reader = reader_of(text, sizeof(text) - 1, 1000);
 
 	check_line(&reader, LINE_TEXT, 1, "one");
@@ -326,7 +335,9 @@ START_TEST(lines)
 	check_line(&reader, LINE_NUL, 5, NULL);
 	check_line(&reader, LINE_NOT_UTF8, 6, NULL);
 	ck_assert_uint_eq(reader.flaw, 0xff);
-	check_line(&reader, LINE_TEXT, 7, "\xef\xbb\xbf" "seven");
+	check_line(&reader, LINE_TEXT, 7,
+		   "\xef\xbb\xbf"
+		   "seven");
 	check_line(&reader, LINE_TEXT, 8, "last");
 	ck_assert_int_eq(line_read(&reader), LINE_END);
 	ck_assert_int_eq(line_read(&reader), LINE_END);
@@ -350,7 +361,9 @@ START_TEST(line_lengths)
 				memset(text + strlen(text), 'x', length);
 				strcat(text, ends[end]);
 				reader = reader_of(text, strlen(text), 1000);
-				ck_assert_int_eq(line_read(&reader), length > LINE_BYTES_MAX ? LINE_TOO_LONG : LINE_TEXT);
+				ck_assert_int_eq(line_read(&reader), length > LINE_BYTES_MAX
+									     ? LINE_TOO_LONG
+									     : LINE_TEXT);
 				ck_assert_uint_eq(reader.length, length);
 				ck_assert_int_eq(line_read(&reader), LINE_END);
 				fclose(reader.stream);
@@ -387,9 +400,12 @@ START_TEST(error_format)
 {
 	struct policy_errors errors = { 0 };
 
-	ck_assert_int_eq(policy_errors_add(&errors, "/p/a.conf", 3, "x", "domain", "bad \"%s\" (expected %d)", "y", 7), 0);
+	ck_assert_int_eq(policy_errors_add(&errors, "/p/a.conf", 3, "x", "domain",
+					   "bad \"%s\" (expected %d)", "y", 7),
+			 0);
 	ck_assert_int_eq(policy_errors_add(&errors, "a.conf", 3, "x", NULL, "empty"), 0);
-	ck_assert_int_eq(policy_errors_add(&errors, "a.conf", 4294967295u, NULL, "k", "outside"), 0);
+	ck_assert_int_eq(policy_errors_add(&errors, "a.conf", 4294967295u, NULL, "k", "outside"),
+			 0);
 	ck_assert_int_eq(policy_errors_add(&errors, "a.conf", 0, NULL, NULL, "unreadable"), 0);
 	ck_assert_int_eq(policy_errors_add(&errors, "\xff.conf", 1, "\n", "\t", "%s", "\x1b"), 0);
 	ck_assert_uint_eq(errors.n_items, 5);

@@ -109,7 +109,8 @@ START_TEST(later_file_wins)
 	fixture_write("usr/20-b.conf", "[144d:*]\ndomain = blocked\n");
 	policy = fixture_load(dirs, &errors);
 	ck_assert_int_eq(policy_match(policy, fixture_device("nvme"))->domain, DOMAIN_BLOCKED);
-	ck_assert_str_eq(policy_match(policy, fixture_device("nvme"))->path, fixture_path("usr/20-b.conf"));
+	ck_assert_str_eq(policy_match(policy, fixture_device("nvme"))->path,
+			 fixture_path("usr/20-b.conf"));
 	ck_assert_uint_eq(policy_n_rules(policy), 2);
 	policy_free(policy);
 	free(errors);
@@ -185,18 +186,21 @@ START_TEST(what_is_no_file)
 	ck_assert_int_eq(symlink("/", fixture_path("etc/to-directory.conf")), 0);
 
 	ck_assert_int_ge(fd, 0);
-	ck_assert_int_lt(snprintf(address.sun_path, sizeof(address.sun_path), "%s/etc/socket.conf", fixture_dir()),
+	ck_assert_int_lt(snprintf(address.sun_path, sizeof(address.sun_path), "%s/etc/socket.conf",
+				  fixture_dir()),
 			 (int)sizeof(address.sun_path));
 	ck_assert_int_eq(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
 	close(fd);
 
-	check_errors("etc/dangling.conf: cannot be opened: No such file or directory " EXPECTED_FILE "\n"
-		     "etc/directory.conf: is a directory " EXPECTED_FILE "\n"
-		     "etc/fifo.conf: is a FIFO " EXPECTED_FILE "\n"
-		     "etc/loop.conf: cannot be opened: Too many levels of symbolic links " EXPECTED_FILE "\n"
-		     "etc/socket.conf: cannot be opened: No such device or address " EXPECTED_FILE "\n"
-		     "etc/to-directory.conf: is a directory " EXPECTED_FILE "\n"
-		     "etc/zero.conf: is a device node " EXPECTED_FILE "\n");
+	check_errors(
+		"etc/dangling.conf: cannot be opened: No such file or directory " EXPECTED_FILE "\n"
+		"etc/directory.conf: is a directory " EXPECTED_FILE "\n"
+		"etc/fifo.conf: is a FIFO " EXPECTED_FILE "\n"
+		"etc/loop.conf: cannot be opened: Too many levels of symbolic links " EXPECTED_FILE
+		"\n"
+		"etc/socket.conf: cannot be opened: No such device or address " EXPECTED_FILE "\n"
+		"etc/to-directory.conf: is a directory " EXPECTED_FILE "\n"
+		"etc/zero.conf: is a device node " EXPECTED_FILE "\n");
 }
 END_TEST
 
@@ -213,10 +217,11 @@ START_TEST(modes)
 	ck_assert_int_eq(chmod(fixture_path("etc/target"), 0666), 0);
 	ck_assert_int_eq(chmod(fixture_path("etc/fine.conf"), 0600), 0);
 	ck_assert_int_eq(symlink("target", fixture_path("etc/link.conf")), 0);
-	check_errors("etc/empty.conf: is writable by everybody (expected to be writable by its owner only)\n"
-		     "etc/group.conf: is writable by its group (expected to be writable by its owner only)\n"
-		     "etc/link.conf: is writable by everybody (expected to be writable by its owner only)\n"
-		     "etc/world.conf: is writable by everybody (expected to be writable by its owner only)\n");
+	check_errors(
+		"etc/empty.conf: is writable by everybody (expected to be writable by its owner only)\n"
+		"etc/group.conf: is writable by its group (expected to be writable by its owner only)\n"
+		"etc/link.conf: is writable by everybody (expected to be writable by its owner only)\n"
+		"etc/world.conf: is writable by everybody (expected to be writable by its owner only)\n");
 }
 END_TEST
 
@@ -226,8 +231,9 @@ START_TEST(folder_modes)
 	ck_assert_int_eq(chmod(fixture_path("run"), 0777), 0);
 	ck_assert_int_eq(rmdir(fixture_path("usr")), 0);
 	fixture_write("usr", "a file where a folder should be");
-	check_errors("run: the folder is writable by everybody (expected to be writable by its owner only)\n"
-		     "usr: the folder cannot be read: Not a directory (expected policy files)\n");
+	check_errors(
+		"run: the folder is writable by everybody (expected to be writable by its owner only)\n"
+		"usr: the folder cannot be read: Not a directory (expected policy files)\n");
 }
 END_TEST
 
@@ -237,7 +243,8 @@ START_TEST(owner)
 	fixture_write("etc/a.conf", RULE);
 	if (geteuid() == 0) {
 		ck_assert_int_eq(chown(fixture_path("etc/a.conf"), 65534, 65534), 0);
-		check_errors("etc/a.conf: is owned by somebody else than root (expected owner root)\n");
+		check_errors(
+			"etc/a.conf: is owned by somebody else than root (expected owner root)\n");
 	} else {
 		check_files("etc/a.conf");
 		ck_assert_int_eq(chmod(fixture_path("etc/a.conf"), 0), 0);
@@ -262,11 +269,12 @@ START_TEST(errors_of_all_files)
 	fixture_write("run/a.conf", "[x]\nmatch-class = 01\n");
 	fixture_mkdir("usr/b.conf");
 	fixture_write("usr/d.conf", RULE);
-	check_errors("run/a.conf:1: [x] a section without domain (expected domain = identity, DMA, DMA-FQ, auto, "
-		     "blocked or keep)\n"
-		     "usr/b.conf: is a directory " EXPECTED_FILE "\n"
-		     "etc/c.conf:3: [x] match-class: \"1\" is no class code (expected 2, 4 or 6 hex digits, such as "
-		     "0108)\n");
+	check_errors(
+		"run/a.conf:1: [x] a section without domain (expected domain = identity, DMA, DMA-FQ, auto, "
+		"blocked or keep)\n"
+		"usr/b.conf: is a directory " EXPECTED_FILE "\n"
+		"etc/c.conf:3: [x] match-class: \"1\" is no class code (expected 2, 4 or 6 hex digits, such as "
+		"0108)\n");
 }
 END_TEST
 
@@ -356,7 +364,9 @@ START_TEST(too_many_rules)
 	free(text);
 
 	ck_assert_ptr_null(fixture_load_files(paths, &errors));
-	ck_assert_str_eq(errors, "many.conf:500001: [3d0:90] too many rules (expected at most 250000 in all files)\n");
+	ck_assert_str_eq(
+		errors,
+		"many.conf:500001: [3d0:90] too many rules (expected at most 250000 in all files)\n");
 	free(errors);
 }
 END_TEST
@@ -372,14 +382,16 @@ START_TEST(too_many_files)
 		ck_assert_int_eq(symlink("/dev/null", fixture_path(name)), 0);
 	}
 	ck_assert_ptr_null(fixture_load(dirs, &errors));
-	ck_assert_str_eq(errors, "etc: too many policy files (expected at most 4096 in all folders)\n");
+	ck_assert_str_eq(errors,
+			 "etc: too many policy files (expected at most 4096 in all folders)\n");
 	free(errors);
 }
 END_TEST
 
 START_TEST(named_files_keep_their_order)
 {
-	const char *const paths[] = { fixture_path("z.conf"), fixture_path("empty"), fixture_path("a.txt"), NULL };
+	const char *const paths[] = { fixture_path("z.conf"), fixture_path("empty"),
+				      fixture_path("a.txt"), NULL };
 	const char *const missing[] = { fixture_path("missing.conf"), NULL };
 	struct policy *policy;
 	char *errors;
@@ -397,7 +409,9 @@ START_TEST(named_files_keep_their_order)
 	free(errors);
 
 	ck_assert_ptr_null(fixture_load_files(missing, &errors));
-	ck_assert_str_eq(errors, "missing.conf: cannot be opened: No such file or directory " EXPECTED_FILE "\n");
+	ck_assert_str_eq(errors,
+			 "missing.conf: cannot be opened: No such file or directory " EXPECTED_FILE
+			 "\n");
 	free(errors);
 }
 END_TEST

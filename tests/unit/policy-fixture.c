@@ -19,7 +19,8 @@ void fixture_setup(void)
 
 	/* Files that others may write are refused: the tests must not depend on the caller's mask. */
 	umask(022);
-	snprintf(directory, sizeof(directory), "%s/iommu-policy-XXXXXX", tmp && *tmp ? tmp : "/tmp");
+	snprintf(directory, sizeof(directory), "%s/iommu-policy-XXXXXX",
+		 tmp && *tmp ? tmp : "/tmp");
 	ck_assert_ptr_nonnull(mkdtemp(directory));
 }
 
@@ -93,7 +94,8 @@ static char *format_errors(const struct policy_errors *errors)
 	return text;
 }
 
-static struct policy *finish(int r, struct policy *policy, struct policy_errors *errors, char **text)
+static struct policy *finish(int r, struct policy *policy, struct policy_errors *errors,
+			     char **text)
 {
 	ck_assert_int_eq(r, errors->n_items > 0 ? -EBADMSG : 0);
 	ck_assert_int_eq(policy == NULL, r < 0);
