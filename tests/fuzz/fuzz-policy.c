@@ -4,7 +4,7 @@
  * index of what is sound finds what a walk over all rules finds. For libFuzzer:
  *
  *   clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. \
- *         tests/fuzz/fuzz-policy.c policy/(*).c -linih
+ *         tests/fuzz/fuzz-policy.c $POLICY_SOURCES -linih
  *
  * The files in tests/data/policy are a corpus to begin with.
  */
