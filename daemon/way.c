@@ -54,15 +54,28 @@ static enum driver_need driver_need(const struct group *group, size_t i)
 	return !device->driver && !has_override(device, wanted) ? DRIVER_CHANGE : DRIVER_MISSING;
 }
 
-static bool may_unbind(const struct group *group, const struct device *device, const struct way_options *options)
+/* Where only the driver is to be another, it is the device's own rule that says when. */
+static enum rebind device_rebind(const struct group *group, size_t i)
 {
-	if (options->rebind || group->decision.rebind == REBIND_ALWAYS)
-		return true;
-	return group->decision.rebind == REBIND_HOTPLUG && device->fresh;
+	const struct decision *decision = &group->decision;
+
+	if (group->type == decision->target && !group->has_override && i < decision->n_devices &&
+	    decision->devices[i].rule)
+		return decision->devices[i].rule->rebind;
+	return decision->rebind;
 }
 
-static char *describe_wait(const struct group *group, const struct device *device)
+static bool may_unbind(const struct group *group, size_t i, const struct way_options *options)
 {
+	enum rebind rebind = device_rebind(group, i);
+
+	return options->rebind || rebind == REBIND_ALWAYS ||
+	       (rebind == REBIND_HOTPLUG && group->devices[i]->fresh);
+}
+
+static char *describe_wait(const struct group *group, size_t i)
+{
+	const struct device *device = group->devices[i];
 	const char *driver = device->driver;
 
 	if (sysfs_driver_is_builtin(driver))
@@ -71,15 +84,15 @@ static char *describe_wait(const struct group *group, const struct device *devic
 			    "parameters iommu.passthrough= and iommu.strict= set the type for all at boot",
 			    driver, device->address);
 	return strf("waits for driver %s to let go of %s (%s)", driver, device->address,
-		    group->decision.rebind == REBIND_NEVER ? "rebind = never" :
+		    device_rebind(group, i) == REBIND_NEVER ? "rebind = never" :
 							     "rebind = hotplug, and it was not plugged in just now");
 }
 
 enum way way_choose(const struct group *group, const struct way_options *options, bool *ret_lacking, char **ret_reason)
 {
-	const struct device *bound = NULL, *stuck = NULL;
 	enum domain target = group->decision.target;
-	bool change_driver = false, fresh = false, lacking = false;
+	size_t stuck = group->n_devices; /* none */
+	bool change_driver = false, fresh = false, lacking = false, bound = false;
 	bool change_type = target != group->type;
 
 	*ret_reason = NULL;
@@ -99,9 +112,9 @@ enum way way_choose(const struct group *group, const struct way_options *options
 		fresh |= device->fresh;
 		if (!device->driver || (!change_type && need != DRIVER_CHANGE))
 			continue;
-		bound = device;
-		if (!may_unbind(group, device, options) && !stuck)
-			stuck = device;
+		bound = true;
+		if (!may_unbind(group, i, options) && stuck == group->n_devices)
+			stuck = i;
 	}
 	if (!change_type && !change_driver) {
 		*ret_lacking = lacking;
@@ -110,7 +123,7 @@ enum way way_choose(const struct group *group, const struct way_options *options
 	/* The live change is the kernel's own; it asks for nothing but the type to be DMA. */
 	if (group->type == DOMAIN_DMA && target == DOMAIN_DMA_FQ && !change_driver && bound)
 		return WAY_LIVE;
-	if (stuck) {
+	if (stuck < group->n_devices) {
 		free(*ret_reason);
 		*ret_reason = describe_wait(group, stuck);
 		return WAY_WAIT;
@@ -157,7 +170,7 @@ struct transaction *way_prepare(const struct group *group, enum way way, const s
 			.wanted = (char *)wanted_driver(group, i),
 			.release = must_release(group, device),
 			.bridge = device->attributes.bridge,
-			.may_unbind = may_unbind(group, device, options),
+			.may_unbind = may_unbind(group, i, options),
 			.fresh = device->fresh,
 		};
 

@@ -112,6 +112,10 @@ static enum refusal find_refusal(struct ballot *ballot)
 	if (ballot->target != DOMAIN_IDENTITY && ballot->target != DOMAIN_DMA_FQ)
 		return REFUSAL_NONE;
 
+	/* Restoring: the kernel itself, which knows what it trusts, gave that type at boot. */
+	if (ballot->override && ballot->override->domain == DOMAIN_AUTO)
+		return REFUSAL_NONE;
+
 	for (size_t i = 0; i < ballot->n_votes; i++) {
 		const struct vote *vote = &ballot->votes[i];
 

@@ -529,6 +529,13 @@ static const struct {
 	  false,
 	  TARGET(DMA_FQ),
 	  "auto (DMA-FQ) was set at run time" },
+	/* What the kernel itself gave at boot may always come back. */
+	{ { DOMAIN_AUTO, REBIND_ALWAYS, false },
+	  T(DMA, DMA_FQ),
+	  true,
+	  false,
+	  TARGET(DMA_FQ),
+	  "auto (DMA-FQ) was set at run time" },
 	{ { DOMAIN_AUTO, REBIND_HOTPLUG, false },
 	  T(DMA, NONE),
 	  false,
