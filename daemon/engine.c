@@ -13,7 +13,17 @@
 /* The rule that a person should be shown first for a decision. */
 static const struct policy_rule *first_rule(const struct group *group)
 {
-	return group->decided && group->decision.n_rules ? group->decision.rules[group->decision.n_rules - 1] : NULL;
+	const struct decision *decision = &group->decision;
+
+	if (!group->decided || group->has_override)
+		return NULL;
+	if (decision->n_rules)
+		return decision->rules[decision->n_rules - 1];
+	/* Overruled or refused: nobody's rule is behind the result, and the one that wished otherwise is the news. */
+	for (size_t i = 0; i < decision->n_devices; i++)
+		if (decision->devices[i].rule)
+			return decision->devices[i].rule;
+	return NULL;
 }
 
 static struct log_fields make_fields(const struct group *group, char *const *addresses, const char *message_id)
@@ -459,7 +469,10 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 	group->own_seqnum = sysfs_uevent_seqnum();
 	again = group->again;
 	group->again = 0;
-	group_refresh(group);
+	if (group_refresh(group) == -ENODEV) {
+		log_notice("Group %u went while its type was being changed: %s", group->id, outcome->reason);
+		return; /* the removal's own event is on its way */
+	}
 	bus_group_changed(m, group, BUS_DIRTY_TYPE | BUS_DIRTY_STATE);
 	bus_devices_changed(m, group);
 	if (!group->decided) {

@@ -110,12 +110,20 @@ int group_refresh(struct group *group)
 {
 	_cleanup_close_ int fd = sysfs_open_group(group->id);
 	_cleanup_free_ struct sysfs_region *regions = NULL;
+	_cleanup_strv_ char **devices = NULL;
+	enum domain type = DOMAIN_NONE;
 	size_t n_regions = 0;
 	char **other = NULL;
-	int r;
+	int listed;
 
 	if (fd < 0)
 		return fd == -ENOENT ? -ENODEV : fd;
+	if (sysfs_group_type(fd, &type) < 0)
+		type = DOMAIN_NONE;
+	listed = sysfs_group_devices(fd, &devices, &other);
+	/* Its last device has let go of it, and with that its domain is gone: the group follows in a moment. */
+	if (listed >= 0 && type == DOMAIN_NONE && !devices && !other)
+		return -ENODEV;
 	for (size_t i = 0; i < group->n_devices; i++) {
 		char *driver = NULL;
 
@@ -124,13 +132,11 @@ int group_refresh(struct group *group)
 		free(group->devices[i]->driver);
 		group->devices[i]->driver = driver;
 	}
-	r = sysfs_group_type(fd, &group->type);
-	if (r < 0)
-		group->type = DOMAIN_NONE;
+	group->type = type;
 	/* A transaction on its way has pinned them too: only its end tells. */
 	if (group->type == DOMAIN_DMA && !group->worker && group_is_blocked(group))
 		group->type = DOMAIN_BLOCKED;
-	if (sysfs_group_devices(fd, NULL, &other) >= 0) {
+	if (listed >= 0) {
 		strv_free(group->other_devices);
 		group->other_devices = other;
 	}

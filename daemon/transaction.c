@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/fence.h"
 #include "daemon/in-use.h"
@@ -22,6 +23,10 @@
  * The record is written before each step and before each device's part of it,
  * so that whatever is found after a crash is undone from the record alone.
  */
+
+/* What a device that has lost its driver in the last step gets to go away altogether: a second. */
+#define AWAIT_TRIES 50
+#define AWAIT_USEC (20 * 1000)
 
 const char *way_to_string(enum way way)
 {
@@ -376,6 +381,19 @@ static int step_probe(struct transaction *t, struct outcome *outcome)
 	return 0;
 }
 
+/*
+ * A device that is being unplugged has lost its driver a moment before it goes
+ * itself, and that is no failure of its driver: waits for either.
+ */
+static int await_driver(const char *address, char **ret)
+{
+	int r;
+
+	for (unsigned i = 0; (r = sysfs_device_driver(address, ret)) >= 0 && !*ret && i < AWAIT_TRIES; i++)
+		usleep(AWAIT_USEC);
+	return r;
+}
+
 static int step_verify(struct transaction *t, struct outcome *outcome)
 {
 	enum domain type = DOMAIN_NONE;
@@ -390,11 +408,13 @@ static int step_verify(struct transaction *t, struct outcome *outcome)
 		const struct transaction_device *device = &t->devices[i];
 		const char *expected = t->to == DOMAIN_BLOCKED ? NULL : expected_driver(device);
 		_cleanup_free_ char *driver = NULL;
+		bool expects;
 		int r;
 
 		if (device->bridge)
 			continue;
-		r = sysfs_device_driver(device->address, &driver);
+		expects = expected && sysfs_driver_exists(expected);
+		r = expects ? await_driver(device->address, &driver) : sysfs_device_driver(device->address, &driver);
 		if (r < 0)
 			return fail_device(outcome, device, "reading the driver of", r);
 		if (t->to == DOMAIN_BLOCKED && driver) {
@@ -402,7 +422,7 @@ static int step_verify(struct transaction *t, struct outcome *outcome)
 				    device->address, driver);
 			return -EBUSY;
 		}
-		if (expected && !driver && sysfs_driver_exists(expected)) {
+		if (expects && !driver) {
 			outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, ENODEV, "%s has no driver although %s took it",
 				    device->address, expected);
 			return -ENODEV;
