@@ -206,6 +206,8 @@ static int method_get_group_by_device(sd_bus_message *message, void *userdata, s
 
 static int append_trace(const struct policy_rule *rule, bool matched, const char *detail, void *userdata)
 {
+	if (matched && !*detail && rule->description)
+		detail = rule->description;
 	return sd_bus_message_append(userdata, "(ssubs)", rule->name, rule->path, rule->line, matched, detail);
 }
 

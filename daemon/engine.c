@@ -106,14 +106,14 @@ static void set_state(struct manager *m, struct group *group, enum state state, 
 	tell(m, group, &news);
 }
 
-/* What tells a changed decision from the same one read again; line numbers may move without changing it. */
+/* What tells a changed decision from the same one read again: a rule may move in its file, or to another one. */
 static char *make_key(const struct decision *decision)
 {
 	char *key = strf("%d %d %s %s %d", decision->verdict, decision->refusal, domain_to_string(decision->target),
 			 rebind_to_string(decision->rebind), decision->force);
 
 	for (size_t i = 0; key && i < decision->n_rules; i++) {
-		char *longer = strf("%s %s[%s]", key, decision->rules[i]->path, decision->rules[i]->name);
+		char *longer = strf("%s [%s]", key, decision->rules[i]->name);
 
 		free(key);
 		key = longer;

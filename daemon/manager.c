@@ -259,8 +259,13 @@ static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void
 
 void manager_load_settings(struct manager *m)
 {
+	enum mode before = m->settings.mode;
+
 	settings_load(m->options->config, &m->settings);
 	log_set_max_level(m->settings.log_level);
+	/* What audit mode only told of is done now, and the other way round told of. */
+	if (m->settings.mode != before)
+		manager_queue_all(m, TRIGGER_CHANGED);
 	bus_manager_changed(m, "Mode");
 }
 

@@ -49,7 +49,10 @@ static int copy_files(const char *const *files)
 {
 	for (unsigned i = 0; files[i]; i++) {
 		const char *base = strrchr(files[i], '/');
-		_cleanup_free_ char *to = strf("%s/%04u-%s", NEW_DIR, i, base ? base + 1 : files[i]);
+		/* The name is for a person; its end must stay .conf, and its length within NAME_MAX. */
+		const char *name = base ? base + 1 : files[i];
+		size_t length = strlen(name);
+		_cleanup_free_ char *to = strf("%s/%04u-%s", NEW_DIR, i, length > 200 ? name + length - 200 : name);
 		int r;
 
 		if (!to)
@@ -61,12 +64,39 @@ static int copy_files(const char *const *files)
 	return 0;
 }
 
+static int load(const char *dir, struct policy **ret)
+{
+	const char *const dirs[] = { dir, NULL };
+	struct policy_errors errors = {};
+	int r;
+
+	r = policy_load(NULL, dirs, ret, &errors);
+	policy_errors_clear(&errors);
+	return r;
+}
+
+/* A file may have been written again since it was read: a copy that is not sound is worse than the old one. */
+static int check_copy(const struct policy *policy)
+{
+	struct policy *copy;
+	int r;
+
+	r = load(NEW_DIR, &copy);
+	if (r < 0)
+		return r;
+	r = policy_n_rules(copy) == policy_n_rules(policy) ? 0 : -ESTALE;
+	policy_free(copy);
+	return r;
+}
+
 static int save(const struct policy *policy)
 {
 	int r;
 
 	if ((r = state_dir_make(POLICY_COPY_DIR)) < 0 || (r = state_dir_make(NEW_DIR)) < 0 ||
 	    (r = remove_files(NEW_DIR)) < 0 || (r = copy_files(policy_files(policy))) < 0)
+		return r;
+	if ((r = check_copy(policy)) < 0)
 		return r;
 	/* Both folders exist, so that the two can change places in one step. */
 	if (renameat2(AT_FDCWD, NEW_DIR, AT_FDCWD, POLICY_COPY_DIR, RENAME_EXCHANGE) < 0)
@@ -86,13 +116,7 @@ void policy_copy_save(const struct policy *policy)
 
 int policy_copy_load(struct policy **ret)
 {
-	static const char *const dirs[] = { POLICY_COPY_DIR, NULL };
-	struct policy_errors errors = {};
-	int r;
-
 	if (access(POLICY_COPY_DIR, F_OK) < 0)
 		return -errno;
-	r = policy_load(NULL, dirs, ret, &errors);
-	policy_errors_clear(&errors);
-	return r;
+	return load(POLICY_COPY_DIR, ret);
 }

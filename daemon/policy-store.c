@@ -39,7 +39,7 @@ static void log_loaded(const struct manager *m)
 {
 	struct log_fields fields = { .message_id = MESSAGE_POLICY_LOADED, .group = -1 };
 
-	log_struct(LOG_INFO, &fields, "Policy %llu is in force: %zu rules of %zu files",
+	log_struct(LOG_INFO, &fields, "Policy %llu is in force: %zu rule(s) of %zu file(s)",
 		   (unsigned long long)m->policy_generation, policy_n_rules(m->policy),
 		   strv_len((char *const *)policy_files(m->policy)));
 }
@@ -105,6 +105,8 @@ int policy_store_reload(struct manager *m)
 	}
 	take_errors(m, &errors);
 	if (r < 0) {
+		/* The files are not those of the policy in force any more. */
+		m->copy_due = false;
 		log_errors(&m->policy_errors);
 		log_kept(m->policy_lacking ? "nothing is applied until they are mended" :
 					     "the previous policy stays in force",
