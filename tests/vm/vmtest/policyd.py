@@ -128,7 +128,7 @@ def call(vm: VM, member: str, signature: str = '', *arguments: Any,
     words = ['python3', '-', SERVICE, where, interface, member, signature,
              json.dumps(arguments)]
     if user != 'root':
-        words = ['setpriv', f'--reuid={user}', f'--regid={user}',
+        words = ['setpriv', f'--reuid={user}', '--regid=nogroup',
                  '--clear-groups', '--', *words]
     answer = json.loads(vm.run(words, input=script, timeout=120).stdout)
     return answer['error'], answer['message']
