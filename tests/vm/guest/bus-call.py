@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Calls a D-Bus method and prints the error's name, which busctl keeps to
-itself: bus-call.py SERVICE PATH INTERFACE MEMBER SIGNATURE JSON"""
+"""Calls D-Bus methods and prints their errors' names, which busctl keeps to
+itself: bus-call.py SERVICE PATH INTERFACE JSON, which is a list of
+[MEMBER, SIGNATURE, [ARGUMENT, ...]]"""
 
 import ctypes
 import json
@@ -54,20 +55,25 @@ def add(message, kind, value):
         sys.exit(f'no signature that is known here: {kind}')
 
 
-def main():
-    service, path, interface, member, signature, text = sys.argv[1:]
-    bus, message, reply, error = pointer(), pointer(), pointer(), Error()
-    check(sd.sd_bus_open_system(ctypes.byref(bus)))
+def call(bus, service, path, interface, member, signature, arguments):
+    message, reply, error = pointer(), pointer(), Error()
     check(sd.sd_bus_message_new_method_call(
         bus, ctypes.byref(message), service.encode(), path.encode(),
         interface.encode(), member.encode()))
     kinds = re.findall(r'a\{sv\}|.', signature)
-    for kind, value in zip(kinds, json.loads(text), strict=True):
+    for kind, value in zip(kinds, arguments, strict=True):
         add(message, kind, value)
     sd.sd_bus_call(bus, message, MINUTE, ctypes.byref(error),
                    ctypes.byref(reply))
-    print(json.dumps({'error': (error.name or b'').decode(),
-                      'message': (error.message or b'').decode()}))
+    return (error.name or b'').decode(), (error.message or b'').decode()
+
+
+def main():
+    service, path, interface, calls = sys.argv[1:]
+    bus = pointer()
+    check(sd.sd_bus_open_system(ctypes.byref(bus)))
+    print(json.dumps([call(bus, service, path, interface, *words)
+                      for words in json.loads(calls)]))
     sd.sd_bus_flush_close_unref(bus)
 
 

@@ -117,18 +117,25 @@ def path(name: str) -> str:
     return f'{FOLDER}/50-{name}.conf'
 
 
-def call(vm: VM, member: str, signature: str = '', *arguments: Any,
-         user: str = 'root', where: str = ROOT,
-         interface: str = f'{SERVICE}.Manager') -> tuple[str, str]:
-    """Calls a method for its error: (name, message), ('', '') for none.
+Call = tuple[str, str, list[Any]]      # member, signature, arguments
+
+
+def calls(vm: VM, wanted: list[Call], user: str = 'root', where: str = ROOT,
+          interface: str = f'{SERVICE}.Manager') -> list[tuple[str, str]]:
+    """Calls methods for their errors: (name, message), ('', '') for none.
 
     Arguments are JSON; a dictionary's values are [signature, value].
     """
     script = (cache.GUEST_FILES / 'bus-call.py').read_text()
-    words = ['python3', '-', SERVICE, where, interface, member, signature,
-             json.dumps(arguments)]
+    words = ['python3', '-', SERVICE, where, interface, json.dumps(wanted)]
     if user != 'root':
         words = ['setpriv', f'--reuid={user}', '--regid=nogroup',
                  '--clear-groups', '--', *words]
-    answer = json.loads(vm.run(words, input=script, timeout=120).stdout)
-    return answer['error'], answer['message']
+    answers = json.loads(vm.run(words, input=script, timeout=300).stdout)
+    return [(name, message) for name, message in answers]
+
+
+def call(vm: VM, member: str, signature: str = '', *arguments: Any,
+         **options: str) -> tuple[str, str]:
+    """One of these."""
+    return calls(vm, [(member, signature, list(arguments))], **options)[0]
