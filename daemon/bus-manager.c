@@ -135,15 +135,25 @@ static int method_apply_group(sd_bus_message *message, void *userdata, sd_bus_er
 static int set_type(struct manager *m, sd_bus_message *message, struct group *group, enum domain domain,
 		    unsigned triggers, sd_bus_error *error)
 {
-	int r = replace_str(&group->override_key, group->decision_key);
-
-	if (r < 0)
-		return r;
-	group->override = (struct decide_override){
+	struct decide_override override = {
 		.domain = domain,
 		.rebind = triggers & TRIGGER_REBIND ? REBIND_ALWAYS : REBIND_HOTPLUG,
 		.force = triggers & TRIGGER_FORCE,
 	};
+	_cleanup_free_ char *reason = NULL;
+	enum problem problem;
+	int r;
+
+	/* What cannot be is not kept: it would be tried again behind the caller's back. */
+	if (group->worker && group->problem == PROBLEM_TIMEOUT)
+		return sd_bus_error_setf(error, BUS_NAME ".Error.Timeout", "%s", strempty(group->reason));
+	problem = engine_check_override(m, group, &override, &reason);
+	if (problem != PROBLEM_NONE)
+		return sd_bus_error_setf(error, problem_to_bus_error(problem), "%s", strempty(reason));
+	r = replace_str(&group->override_key, group->decision_key);
+	if (r < 0)
+		return r;
+	group->override = override;
 	group->has_override = true;
 	group_store_save(group);
 	return request(m, message, group, triggers, error);
@@ -383,7 +393,7 @@ const sd_bus_vtable bus_manager_vtable[] = {
 	SD_BUS_PROPERTY("PolicyFiles", "as", get_files, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("PolicyGeneration", "t", get_generation, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("PolicyErrors", "a(suss)", get_errors, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("KernelFeatures", "as", get_features, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("KernelFeatures", "as", get_features, 0, 0),
 	SD_BUS_SIGNAL_WITH_ARGS("Decided",
 				SD_BUS_ARGS("u", group, "s", from, "s", to, "s", state, "s", reason), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("PolicyReloaded", SD_BUS_ARGS("t", generation, "b", ok), 0),

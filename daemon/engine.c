@@ -106,25 +106,30 @@ static void set_state(struct manager *m, struct group *group, enum state state, 
 	tell(m, group, &news);
 }
 
-/* What tells a changed decision from the same one read again: a rule may move in its file, or to another one. */
-static char *make_key(const struct decision *decision)
+/*
+ * What tells a changed policy from the same one read again, for the devices of
+ * one group: what their rules say. Not where they stand, not what they come to
+ * (that hangs on the type that the group has now), and short enough for a line
+ * of a state file, by a hash (FNV-1a).
+ */
+static char *make_key(const struct group *group)
 {
-	char *key = strf("%d %d %s %s %d", decision->verdict, decision->refusal, domain_to_string(decision->target),
-			 rebind_to_string(decision->rebind), decision->force);
+	uint64_t hash = 0xcbf29ce484222325;
 
-	for (size_t i = 0; key && i < decision->n_rules; i++) {
-		char *longer = strf("%s [%s]", key, decision->rules[i]->name);
+	for (size_t i = 0; i < group->decision.n_devices && i < group->n_devices; i++) {
+		const struct policy_rule *rule = group->decision.devices[i].rule;
+		_cleanup_free_ char *text =
+			rule ? strf("%s [%s] %s %s %d %s\n", group->devices[i]->address, rule->name,
+				    domain_to_string(rule->domain), rebind_to_string(rule->rebind), rule->force,
+				    strempty(rule->driver)) :
+			       strf("%s\n", group->devices[i]->address);
 
-		free(key);
-		key = longer;
+		if (!text)
+			return NULL;
+		for (const char *c = text; *c; c++)
+			hash = (hash ^ (unsigned char)*c) * 0x100000001b3;
 	}
-	for (size_t i = 0; key && i < decision->n_devices; i++) {
-		char *longer = strf("%s %s", key, decision->devices[i].driver ? decision->devices[i].driver : "-");
-
-		free(key);
-		key = longer;
-	}
-	return key;
+	return strf("%016llx", (unsigned long long)hash);
 }
 
 /* Restored, and no rule wishes anything: the group is nobody's again. */
@@ -143,31 +148,36 @@ static int decide(struct manager *m, struct group *group, bool policy_read, bool
 {
 	_cleanup_(group_facts_clear) struct group_facts facts = {};
 	_cleanup_free_ char *key = NULL;
+	bool overridden = false;
 	int r;
 
+	/* Whatever comes, nothing may refer to the rules of a policy that is about to go. */
+	decision_clear(&group->decision);
+	group->decided = false;
 	r = group_facts_make(group, &facts);
 	if (r < 0)
 		return r;
-	decision_clear(&group->decision);
-	group->decided = false;
 	r = policy_decide(m->policy, &facts, NULL, &group->decision);
 	if (r < 0)
 		return r;
 	group->decided = true;
-	key = make_key(&group->decision);
+	key = make_key(group);
 	if (!key)
 		return -ENOMEM;
-	if (group->has_override && policy_read && strcmp(strempty(group->override_key), key) != 0) {
+	/* Also at the first decision after a start: the policy may have changed while nobody looked. */
+	if (group->has_override && (policy_read || !group->decision_key) &&
+	    strcmp(strempty(group->override_key), key) != 0) {
 		log_info("Group %u: the policy has changed and takes the place of SetGroupType %s", group->id,
 			 domain_to_string(group->override.domain));
 		group->has_override = false;
 		group_store_save(group);
+		overridden = true;
 	}
 	if (override_is_done(group)) {
 		group->has_override = false;
 		group_store_save(group);
 	}
-	*ret_changed = !group->decision_key || strcmp(group->decision_key, key) != 0;
+	*ret_changed = overridden || !group->decision_key || strcmp(group->decision_key, key) != 0;
 	free(group->decision_key);
 	group->decision_key = TAKE_PTR(key);
 	if (group->has_override) {
@@ -215,13 +225,34 @@ static void set_compliant(struct manager *m, struct group *group, const char *la
 	decided_first_time(group);
 }
 
+static enum problem refusal_problem(enum refusal refusal)
+{
+	return refusal == REFUSAL_UNTRUSTED	  ? PROBLEM_UNTRUSTED :
+	       refusal == REFUSAL_REQUIRES_DIRECT ? PROBLEM_REQUIRES_DIRECT :
+						    PROBLEM_KERNEL_REFUSED;
+}
+
+enum problem engine_check_override(struct manager *m, const struct group *group,
+				   const struct decide_override *override, char **ret_reason)
+{
+	_cleanup_(group_facts_clear) struct group_facts facts = {};
+	struct decision decision = {};
+	enum problem problem = PROBLEM_NONE;
+
+	*ret_reason = NULL;
+	if (group_facts_make(group, &facts) < 0 || policy_decide(m->policy, &facts, override, &decision) < 0)
+		return PROBLEM_FAILED;
+	if (decision.verdict == VERDICT_REFUSED) {
+		problem = refusal_problem(decision.refusal);
+		replace_str(ret_reason, decision.reason);
+	}
+	decision_clear(&decision);
+	return problem;
+}
+
 static void set_refused_by_policy(struct manager *m, struct group *group)
 {
-	enum problem problem = group->decision.refusal == REFUSAL_UNTRUSTED	  ? PROBLEM_UNTRUSTED :
-			       group->decision.refusal == REFUSAL_REQUIRES_DIRECT ? PROBLEM_REQUIRES_DIRECT :
-										    PROBLEM_KERNEL_REFUSED;
-
-	set_state(m, group, STATE_REFUSED, problem, group->decision.reason);
+	set_state(m, group, STATE_REFUSED, refusal_problem(group->decision.refusal), group->decision.reason);
 	decided_first_time(group);
 }
 
@@ -279,6 +310,14 @@ static void set_drifted(struct manager *m, struct group *group)
 	tell(m, group, &news);
 }
 
+static bool has_endpoint(const struct group *group)
+{
+	for (size_t i = 0; i < group->n_devices; i++)
+		if (!group->devices[i]->attributes.bridge)
+			return true;
+	return false;
+}
+
 static void pursue_target(struct manager *m, struct group *group, unsigned triggers, bool changed)
 {
 	struct way_options options = { .rebind = triggers & TRIGGER_REBIND };
@@ -286,6 +325,12 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 	bool lacking, drifted;
 	enum way way = way_choose(group, &options, &lacking, &reason);
 
+	if (group->decision.target == DOMAIN_BLOCKED && !has_endpoint(group)) {
+		set_state(m, group, STATE_REFUSED, PROBLEM_KERNEL_REFUSED,
+			  "the group has nothing but bridges, which cannot be blocked");
+		decided_first_time(group);
+		return;
+	}
 	if (way == WAY_NOTHING) {
 		set_compliant(m, group, lacking ? reason : NULL);
 		return;
@@ -334,7 +379,11 @@ void engine_evaluate(struct manager *m, struct group *group, unsigned triggers)
 	int r;
 
 	if (group->worker) {
-		group->again |= triggers;
+		/*
+		 * Drivers that let go and come back now are the worker's own doing. Taken for news, a change that
+		 * fails would be tried again at once, for ever; what is bound in the end is read in the end.
+		 */
+		group->again |= triggers & ~(TRIGGER_BOUND | TRIGGER_UNBOUND);
 		return;
 	}
 	triggers |= group->waiting;
@@ -359,8 +408,10 @@ void engine_evaluate(struct manager *m, struct group *group, unsigned triggers)
 		return;
 	}
 	changed |= triggers & (TRIGGER_START | TRIGGER_CHANGED);
-	if (changed)
+	if (changed) {
 		bus_group_changed(m, group, BUS_DIRTY_STATE);
+		bus_devices_changed(m, group);
+	}
 	switch (group->decision.verdict) {
 	case VERDICT_UNMANAGED:
 		set_unmanaged(m, group);
@@ -413,6 +464,14 @@ static enum state state_of(const struct outcome *outcome)
 	return outcome->problem == PROBLEM_USER_OWNED ? STATE_USER_OWNED : states[outcome->result];
 }
 
+static bool is_bound(const struct group *group)
+{
+	for (size_t i = 0; i < group->n_devices; i++)
+		if (group->devices[i]->driver && !group->devices[i]->attributes.bridge)
+			return true;
+	return false;
+}
+
 static void log_applied(const struct group *group, const struct transaction *t, uint64_t duration_usec)
 {
 	_cleanup_free_ char **addresses = group_addresses(group);
@@ -435,8 +494,10 @@ void engine_policy_changed(struct manager *m)
 
 		if (decide(m, group, true, &changed) < 0)
 			log_oom();
+		/* Rules may have moved to another line without changing anything else. */
+		bus_group_changed(m, group, BUS_DIRTY_STATE);
 		if (changed)
-			bus_group_changed(m, group, BUS_DIRTY_STATE);
+			bus_devices_changed(m, group);
 		manager_queue_group(m, group->id, TRIGGER_POLICY | (changed ? TRIGGER_CHANGED : 0));
 	}
 }
@@ -469,6 +530,8 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 	group->own_seqnum = sysfs_uevent_seqnum();
 	again = group->again;
 	group->again = 0;
+	/* Our own doing, and handled a moment ago: see engine_evaluate(). */
+	manager_forget(m, group->id, TRIGGER_BOUND | TRIGGER_UNBOUND);
 	if (group_refresh(group) == -ENODEV) {
 		log_notice("Group %u went while its type was being changed: %s", group->id, outcome->reason);
 		return; /* the removal's own event is on its way */
@@ -497,9 +560,16 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		decided_first_time(group);
 		/* The rule's driver may still be missing, or the decision may be another by now. */
 		manager_queue_group(m, group->id, again | TRIGGER_BOUND);
-	} else if (outcome->result == RESULT_DONE) {
-		/* The devices are not those of the request any more. */
+	} else if (outcome->result == RESULT_DONE &&
+		   ((again & (TRIGGER_PLUGGED | TRIGGER_LEFT)) || !group->decided || group->decision.target != t->to)) {
+		/* The devices, or the decision, are not those of the request any more. */
 		manager_queue_group(m, group->id, again | TRIGGER_PLUGGED);
+	} else if (outcome->result == RESULT_DONE) {
+		_cleanup_free_ char *reason = strf("the type is %s after %s was written and accepted",
+						   domain_to_string(group->type), domain_to_string(t->to));
+
+		set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
+		decided_first_time(group);
 	} else if ((again & (TRIGGER_PLUGGED | TRIGGER_LEFT)) &&
 		   (outcome->error == ESTALE || outcome->error == ENODEV || outcome->error == ENOENT)) {
 		/* Devices came or went meanwhile, which is no failure: for those that are there now it is done again. */
@@ -508,6 +578,9 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		enum problem problem = outcome->result == RESULT_PENDING ? PROBLEM_NONE : outcome->problem;
 
 		set_state(m, group, state_of(outcome), problem, outcome->reason);
+		/* The driver that it was to wait for may have let go meanwhile, which was not listened to. */
+		if (outcome->result == RESULT_PENDING && outcome->problem == PROBLEM_NONE && !is_bound(group))
+			again |= TRIGGER_UNBOUND;
 		if (again)
 			manager_queue_group(m, group->id, again);
 		else

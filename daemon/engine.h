@@ -16,6 +16,13 @@ void engine_evaluate(struct manager *m, struct group *group, unsigned triggers);
 void engine_finished(struct manager *m, struct group *group, const struct transaction *t, const struct outcome *outcome,
 		     uint64_t duration_usec);
 
+/*
+ * Whether policy itself refuses OVERRIDE for GROUP: PROBLEM_NONE, or the
+ * problem with *RET_REASON (malloc'd, may be NULL) for it.
+ */
+enum problem engine_check_override(struct manager *m, const struct group *group,
+				   const struct decide_override *override, char **ret_reason);
+
 /* There is another policy in force: decides every group again, and has those evaluated. */
 void engine_policy_changed(struct manager *m);
 

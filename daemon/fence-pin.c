@@ -67,8 +67,11 @@ static int unpin(const struct transaction *t, const struct transaction_device *d
 	if (!override || strcmp(override, TRANSACTION_PIN) != 0)
 		return 0;
 	/* On the way back (a rollback or recovery) the rule's driver is not for the device yet. */
-	if (t->step >= STEP_UNFENCE && (device->wanted || device->release))
+	if (t->step >= STEP_UNFENCE && device->wanted)
 		value = device->wanted;
+	else if (t->step >= STEP_UNFENCE && device->release && device->override && device->given &&
+		 strcmp(device->override, device->given) == 0)
+		value = NULL;
 	return sysfs_write_override(device->address, value);
 }
 

@@ -19,7 +19,8 @@ static void write_body(FILE *f, const void *data)
 	fprintf(f, "boot-type=%s\n", domain_to_string(group->boot_type));
 	fprintf(f, "applied=%s\n", domain_to_string(group->applied));
 	if (group->applied_by)
-		fprintf(f, "applied-by=%s\n", group->applied_by);
+		/* For a person; inih takes lines of 199 bytes. */
+		fprintf(f, "applied-by=%.180s\n", group->applied_by);
 	if (group->has_override) {
 		fprintf(f, "override=%s\noverride-rebind=%s\n", domain_to_string(group->override.domain),
 			rebind_to_string(group->override.rebind));

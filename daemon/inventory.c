@@ -3,7 +3,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/group-store.h"
 #include "daemon/inventory.h"
+#include "daemon/record.h"
+#include "daemon/state-file.h"
 
 const char *state_to_string(enum state state)
 {
@@ -87,19 +90,32 @@ struct device *inventory_device(const struct inventory *inventory, const char *a
 	return NULL;
 }
 
-/* Quarantine without the module: strict, no driver, every device pinned. */
+static bool is_pinned(const struct transaction *quarantine, const char *address)
+{
+	for (size_t i = 0; i < quarantine->n_devices; i++)
+		if (quarantine->devices[i].pinned && strcmp(quarantine->devices[i].address, address) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Quarantine without the module: strict, every device pinned, as its record
+ * says (the overrides themselves are not to be read here, see sysfs.h), and
+ * without a driver, as seen.
+ */
 static bool group_is_blocked(const struct group *group)
 {
+	_cleanup_(transaction_freep) struct transaction *quarantine = NULL;
 	size_t n = 0;
 
+	if (record_read_quarantine(RECORD_DIR, group->id, &quarantine) < 0)
+		return false;
 	for (size_t i = 0; i < group->n_devices; i++) {
 		const struct device *device = group->devices[i];
-		_cleanup_free_ char *override = NULL;
 
 		if (device->attributes.bridge)
 			continue;
-		if (device->driver || sysfs_read_override(device->address, &override) < 0 || !override ||
-		    strcmp(override, TRANSACTION_PIN) != 0)
+		if (device->driver || !is_pinned(quarantine, device->address))
 			return false;
 		n++;
 	}

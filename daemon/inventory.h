@@ -52,7 +52,7 @@ struct group {
 
 	struct decision decision;
 	bool decided; /* decision is one */
-	char *decision_key; /* what tells one decision from the next, see engine.c */
+	char *decision_key; /* what tells one policy for the group from the next, see engine.c */
 
 	enum state state;
 	char *reason;

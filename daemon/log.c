@@ -85,8 +85,6 @@ static void add_fields(struct field_list *list, const struct log_fields *fields)
 		add_field(list, "MESSAGE_ID=%s", fields->message_id);
 	if (fields->group >= 0)
 		add_field(list, "IOMMU_GROUP=%ld", fields->group);
-	for (char *const *device = fields->devices; device && *device; device++)
-		add_field(list, "DEVICE=%s", *device);
 	if (fields->from != DOMAIN_NONE)
 		add_field(list, "TYPE_FROM=%s", domain_to_string(fields->from));
 	if (fields->to != DOMAIN_NONE)
@@ -108,6 +106,9 @@ static void add_fields(struct field_list *list, const struct log_fields *fields)
 		add_field(list, "ERRNO=%d", fields->error_number);
 	if (fields->duration_usec)
 		add_field(list, "DURATION_USEC=%llu", (unsigned long long)fields->duration_usec);
+	/* Last: a group may have more devices than an entry has room. */
+	for (char *const *device = fields->devices; device && *device; device++)
+		add_field(list, "DEVICE=%s", *device);
 }
 
 _printf_(3, 0) static void log_valist(int priority, const struct log_fields *fields, const char *format,

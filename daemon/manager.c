@@ -69,6 +69,13 @@ int manager_queue_group(struct manager *m, unsigned group, unsigned triggers)
 	return sd_event_source_set_enabled(m->queue_source, SD_EVENT_ONESHOT);
 }
 
+void manager_forget(struct manager *m, unsigned group, unsigned triggers)
+{
+	for (size_t i = 0; i < m->n_queue; i++)
+		if (m->queue[i].group == group)
+			m->queue[i].triggers &= ~triggers;
+}
+
 int manager_queue_all(struct manager *m, unsigned triggers)
 {
 	for (size_t i = 0; i < m->inventory.n_groups; i++) {
@@ -137,8 +144,7 @@ int manager_device_seen(struct manager *m, const char *address, unsigned trigger
 	/* Our own unbinding and binding are no news, and neither is a repeated "add" (udevadm trigger). */
 	if (had_group && ((seqnum && seqnum <= device->group->own_seqnum) || (triggers & TRIGGER_PLUGGED)))
 		return 0;
-	if (!had_group)
-		bus_group_changed(m, device->group, BUS_DIRTY_DEVICES);
+	bus_group_changed(m, device->group, had_group ? BUS_DIRTY_TYPE : BUS_DIRTY_DEVICES);
 	if (added && device->fresh && device->attributes.multifunction) {
 		sd_event_source_set_time_relative(m->plug_source, PLUG_SETTLE_USEC);
 		return sd_event_source_set_enabled(m->plug_source, SD_EVENT_ONESHOT);
@@ -371,6 +377,9 @@ static int start(struct manager *m)
 {
 	int r;
 
+	/* Watched before it is read, so that nothing falls between the two. */
+	if (!m->options->once && (r = policy_store_watch(m)) < 0)
+		return r;
 	if ((r = policy_store_start(m)) < 0 || (r = uevent_listen(m)) < 0 ||
 	    (r = uevent_enumerate(m, TRIGGER_START)) < 0)
 		return r;
@@ -388,7 +397,7 @@ static int start(struct manager *m)
 	if ((r = sd_event_add_time_relative(m->event, &m->settled_timer, CLOCK_MONOTONIC, FIRST_PASS_USEC, 0,
 					    on_first_pass_late, m)) < 0)
 		return r;
-	if ((r = policy_store_watch(m)) < 0 || (r = bus_start(m)) < 0)
+	if ((r = bus_start(m)) < 0)
 		return r;
 	manager_update_status(m);
 	return 0;

@@ -75,6 +75,8 @@ int manager_run(const struct options *options);
 
 /* Has GROUP evaluated from the event loop, soon. */
 int manager_queue_group(struct manager *m, unsigned group, unsigned triggers);
+/* Takes TRIGGERS back from what is queued for GROUP. */
+void manager_forget(struct manager *m, unsigned group, unsigned triggers);
 int manager_queue_all(struct manager *m, unsigned triggers);
 /* Whether GROUP is neither queued nor under way. */
 bool manager_group_settled(const struct manager *m, const struct group *group);

@@ -169,8 +169,11 @@ static bool concerns_us(const struct inotify_event *event)
 {
 	const char *dot;
 
-	if (!event->len || (event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_Q_OVERFLOW)))
-		return event->mask & (IN_DELETE_SELF | IN_MOVE_SELF | IN_Q_OVERFLOW);
+	static const uint32_t of_the_folder = IN_DELETE_SELF | IN_MOVE_SELF | IN_Q_OVERFLOW | IN_UNMOUNT;
+
+	/* Without a name it is the folder itself, whose mode may have been what was wrong. */
+	if (!event->len || (event->mask & of_the_folder))
+		return event->mask & (of_the_folder | IN_ATTRIB);
 	if (strcmp(event->name, "iommu-policyd") == 0 || strcmp(event->name, "policy.d") == 0)
 		return true;
 	dot = strrchr(event->name, '.');

@@ -42,6 +42,7 @@ static void write_body(FILE *f, const void *data)
 		write_text(f, "driver", d->driver);
 		write_text(f, "override", d->override);
 		write_text(f, "wanted", d->wanted);
+		write_text(f, "given", d->given);
 		write_flag(f, "bridge", d->bridge);
 		write_flag(f, "release", d->release);
 		write_flag(f, "fresh", d->fresh);
@@ -82,6 +83,8 @@ static int read_device_key(struct transaction_device *d, const char *key, const 
 		return replace_str(&d->override, value);
 	if (strcmp(key, "wanted") == 0)
 		return replace_str(&d->wanted, value);
+	if (strcmp(key, "given") == 0)
+		return replace_str(&d->given, value);
 	if (strcmp(key, "bridge") == 0)
 		d->bridge = yes;
 	else if (strcmp(key, "release") == 0)
@@ -168,6 +171,20 @@ int record_read(const char *dir, unsigned group, struct transaction **ret)
 	if (t->group != group)
 		return -EBADMSG;
 	t->record_dir = dir;
+	*ret = TAKE_PTR(t);
+	return 0;
+}
+
+int record_read_quarantine(const char *dir, unsigned group, struct transaction **ret)
+{
+	_cleanup_(transaction_freep) struct transaction *t = NULL;
+	int r;
+
+	r = record_read(dir, group, &t);
+	if (r < 0)
+		return r;
+	if (t->to != DOMAIN_BLOCKED || t->step != STEP_VERIFY)
+		return -ENOENT;
 	*ret = TAKE_PTR(t);
 	return 0;
 }

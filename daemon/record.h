@@ -11,6 +11,8 @@
 int record_write(const char *dir, const struct transaction *t);
 /* -ENOENT where there is none, -EBADMSG where it cannot be understood. */
 int record_read(const char *dir, unsigned group, struct transaction **ret);
+/* The same for a quarantine that is in force, which is a transaction to blocked that has come to its end. */
+int record_read_quarantine(const char *dir, unsigned group, struct transaction **ret);
 int record_remove(const char *dir, unsigned group);
 /* Group numbers that have a record in DIR; malloc'd. */
 int record_list(const char *dir, unsigned **ret, size_t *ret_n);

@@ -41,7 +41,11 @@ int sysfs_device_group(const char *address, unsigned *ret);
 /* Name of the bound driver, malloc'd, or NULL in *RET where none is bound. -ENODEV: no such device. */
 int sysfs_device_driver(const char *address, char **ret);
 
-/* The driver_override, malloc'd, or NULL in *RET where none is set. */
+/*
+ * The driver_override, malloc'd, or NULL in *RET where none is set. Reading it
+ * waits for the device's lock too (driver_override_show()), which a driver's
+ * remove() may hold for ever: for worker processes only.
+ */
 int sysfs_read_override(const char *address, char **ret);
 
 /* NULL or "" clears it. Waits for a probe or removal in progress (the device's lock). */

@@ -89,12 +89,65 @@ static void put_back_override(const struct transaction_device *device)
 		sysfs_write_override(device->address, device->override);
 }
 
+/* A device that the rule's driver took is given back to the one it had. */
+static void take_back_driver(struct transaction *t, struct outcome *outcome)
+{
+	for (size_t i = 0; i < t->n_devices; i++) {
+		struct transaction_device *device = &t->devices[i];
+		_cleanup_free_ char *driver = NULL;
+		_cleanup_free_ char *why = NULL;
+		int r;
+
+		if (!device->wanted || !device->unbound || sysfs_device_driver(device->address, &driver) < 0 || !driver ||
+		    strcmp(driver, device->wanted) != 0 || (device->driver && strcmp(driver, device->driver) == 0))
+			continue;
+		if (!t->force && in_use(device->address, &why) != 0) {
+			add_reason(outcome, strempty(why));
+			continue;
+		}
+		r = sysfs_unbind(device->address, driver);
+		if (r < 0 && r != -ENODEV)
+			add_left(outcome, "the driver", device->address, r);
+	}
+}
+
+/* The way out of quarantine that failed ends in quarantine, with all that its record remembers. */
+static void shut_again(struct transaction *t, struct outcome *outcome)
+{
+	enum domain type = DOMAIN_NONE;
+
+	for (size_t i = 0; i < t->n_devices; i++) {
+		struct transaction_device *device = &t->devices[i];
+		int r;
+
+		if (device->bridge)
+			continue;
+		r = sysfs_write_override(device->address, TRANSACTION_PIN);
+		if (r < 0 && r != -ENODEV)
+			add_left(outcome, "the quarantine", device->address, r);
+		device->pinned = device->unbound = true;
+	}
+	unbind_again(t, outcome);
+	t->to = DOMAIN_BLOCKED;
+	t->step = STEP_VERIFY;
+	if (transaction_read_type(t, &type) && type != DOMAIN_DMA) {
+		struct outcome writing = {};
+
+		if (transaction_write_type(t, &writing) < 0)
+			add_reason(outcome, writing.reason);
+	}
+	if (t->record_dir && record_write(t->record_dir, t) < 0)
+		add_reason(outcome, "could not record the quarantine");
+	add_reason(outcome, "the quarantine stays");
+}
+
 void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 {
 	enum domain type = DOMAIN_NONE;
 	enum domain old = transaction_kernel_type(t->from);
 
-	if (t->step >= STEP_WRITE && old != DOMAIN_NONE && transaction_read_type(t, &type) && type != old) {
+	/* From unbind on: the trial write of that step may have been taken. */
+	if (t->step >= STEP_UNBIND && old != DOMAIN_NONE && transaction_read_type(t, &type) && type != old) {
 		struct outcome writing = {};
 		struct transaction back = *t;
 
@@ -107,9 +160,12 @@ void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 	}
 	for (size_t i = 0; i < t->n_devices; i++)
 		put_back_override(&t->devices[i]);
-	/* A group that was in quarantine stays there: its fence is what was found. */
-	if (t->from != DOMAIN_BLOCKED)
-		give_back(t, outcome);
+	if (t->from == DOMAIN_BLOCKED) {
+		shut_again(t, outcome);
+		return;
+	}
+	take_back_driver(t, outcome);
+	give_back(t, outcome);
 	if (outcome->result == RESULT_FAILED && transaction_read_type(t, &type) && (old == DOMAIN_NONE || type == old))
 		add_reason(outcome, "rolled back");
 }
@@ -117,8 +173,14 @@ void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 void transaction_recover(struct transaction *t, struct outcome *outcome)
 {
 	*outcome = (struct outcome){ .result = RESULT_DONE };
+	/* Nobody has decided that a quarantine ends half-way. */
+	if (t->from == DOMAIN_BLOCKED) {
+		shut_again(t, outcome);
+		return;
+	}
 	for (size_t i = 0; i < t->n_devices; i++)
 		put_back_override(&t->devices[i]);
+	take_back_driver(t, outcome);
 	give_back(t, outcome);
 	if (t->record_dir)
 		record_remove(t->record_dir, t->group);

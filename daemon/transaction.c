@@ -44,6 +44,7 @@ static void device_clear(struct transaction_device *device)
 	free(device->driver);
 	free(device->override);
 	free(device->wanted);
+	free(device->given);
 }
 
 struct transaction *transaction_free(struct transaction *t)
@@ -66,9 +67,10 @@ int transaction_add_device(struct transaction *t, const struct transaction_devic
 	if (!grown)
 		return -ENOMEM;
 	t->devices = grown;
-	copy.address = copy.driver = copy.override = copy.wanted = NULL;
+	copy.address = copy.driver = copy.override = copy.wanted = copy.given = NULL;
 	if (replace_str(&copy.address, device->address) < 0 || replace_str(&copy.driver, device->driver) < 0 ||
-	    replace_str(&copy.override, device->override) < 0 || replace_str(&copy.wanted, device->wanted) < 0) {
+	    replace_str(&copy.override, device->override) < 0 || replace_str(&copy.wanted, device->wanted) < 0 ||
+	    replace_str(&copy.given, device->given) < 0) {
 		device_clear(&copy);
 		return -ENOMEM;
 	}
@@ -420,6 +422,11 @@ static int step_verify(struct transaction *t, struct outcome *outcome)
 		if (t->to == DOMAIN_BLOCKED && driver) {
 			outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, EBUSY, "%s has driver %s although it is held",
 				    device->address, driver);
+			return -EBUSY;
+		}
+		if (expects && device->wanted && driver && strcmp(driver, expected) != 0) {
+			outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, EBUSY, "%s has driver %s where %s was to be",
+				    device->address, driver, expected);
 			return -EBUSY;
 		}
 		if (expects && !driver) {

@@ -38,6 +38,7 @@ struct transaction_device {
 	char *driver; /* bound before, NULL for none */
 	char *override; /* driver_override before, NULL for none */
 	char *wanted; /* driver that the rule wants, NULL for no wish */
+	char *given; /* with release: the override that is taken back, if it still is the device's */
 	bool release; /* the override that a rule had set is taken back: whatever driver matches may have it */
 	bool bridge; /* neither fenced nor unbound */
 	bool may_unbind; /* the rules allow to take its driver away */

@@ -57,14 +57,16 @@ static void resync(struct manager *m)
 		if (strv_add(&known, m->inventory.devices[i]->address) < 0)
 			return;
 	for (char **address = known; address && *address; address++) {
-		struct sysfs_device device;
+		struct sysfs_device device = {};
+		int r = sysfs_read_device(*address, &device);
 
-		if (sysfs_read_device(*address, &device) == -ENOENT)
+		if (r == -ENOENT || r == -ENODEV)
 			manager_device_gone(m, *address);
-		else
-			sysfs_device_clear(&device);
+		sysfs_device_clear(&device);
 	}
 	uevent_enumerate(m, TRIGGER_PLUGGED);
+	/* Any of these may have been lost. */
+	manager_queue_all(m, TRIGGER_UNBOUND | TRIGGER_BOUND | TRIGGER_DRIVERS);
 }
 
 static int on_event(sd_event_source *s, int fd, uint32_t revents, void *userdata)

@@ -21,16 +21,9 @@ static const char *wanted_driver(const struct group *group, size_t i)
 		       NULL;
 }
 
-static bool has_override(const struct device *device, const char *driver)
-{
-	_cleanup_free_ char *override = NULL;
-
-	return sysfs_read_override(device->address, &override) >= 0 && override && strcmp(override, driver) == 0;
-}
-
 static bool must_release(const struct group *group, const struct device *device)
 {
-	return is_restored(group) && device->given_driver && has_override(device, device->given_driver);
+	return is_restored(group) && device->given_driver;
 }
 
 enum driver_need {
@@ -51,7 +44,9 @@ static enum driver_need driver_need(const struct group *group, size_t i)
 	if (sysfs_driver_exists(wanted))
 		return DRIVER_CHANGE;
 	/* Nothing is bound: the override can wait on the device for its driver to be loaded. */
-	return !device->driver && !has_override(device, wanted) ? DRIVER_CHANGE : DRIVER_MISSING;
+	return !device->driver && (!device->given_driver || strcmp(device->given_driver, wanted) != 0) ?
+		       DRIVER_CHANGE :
+		       DRIVER_MISSING;
 }
 
 /* Where only the driver is to be another, it is the device's own rule that says when. */
@@ -144,6 +139,8 @@ static void take_from_quarantine(struct transaction_device *device, const struct
 			continue;
 		device->driver = kept->driver;
 		device->override = kept->override;
+		device->pinned = device->unbound = true;
+		device->fresh = true; /* it lost whatever chance it had to be bound */
 	}
 }
 
@@ -160,26 +157,27 @@ struct transaction *way_prepare(const struct group *group, enum way way, const s
 	t->to = group->decision.target;
 	t->force = force;
 	t->record_dir = RECORD_DIR;
-	if (group->type == DOMAIN_BLOCKED)
-		record_read(RECORD_DIR, group->id, &quarantine);
+	/* Also where a newcomer has made it a quarantine of some only. */
+	if (record_read_quarantine(RECORD_DIR, group->id, &quarantine) < 0)
+		quarantine = NULL;
 	for (size_t i = 0; i < group->n_devices; i++) {
 		const struct device *device = group->devices[i];
 		struct transaction_device item = {
 			.address = device->address,
 			.driver = device->driver,
-			.wanted = (char *)wanted_driver(group, i),
+			/* A bound device keeps its driver until the rule's is loaded. */
+			.wanted = (char *)(device->driver && driver_need(group, i) == DRIVER_MISSING ?
+						   NULL :
+						   wanted_driver(group, i)),
+			.given = device->given_driver,
 			.release = must_release(group, device),
 			.bridge = device->attributes.bridge,
 			.may_unbind = may_unbind(group, i, options),
 			.fresh = device->fresh,
 		};
 
-		if (group->type == DOMAIN_BLOCKED && !item.bridge) {
-			item.pinned = item.unbound = true;
-			item.fresh = true; /* it lost whatever chance it had to be bound */
-			if (quarantine)
-				take_from_quarantine(&item, quarantine);
-		}
+		if (quarantine && !item.bridge && !item.driver)
+			take_from_quarantine(&item, quarantine);
 		if (transaction_add_device(t, &item) < 0)
 			return NULL;
 	}
