@@ -29,7 +29,7 @@ static bool must_release(const struct group *group, const struct device *device)
 enum driver_need {
 	DRIVER_FINE,
 	DRIVER_CHANGE, /* the override is to be set, and the device given to the driver */
-	DRIVER_MISSING, /* it is not loaded: a bound device keeps its driver until it is */
+	DRIVER_MISSING, /* it is not loaded: a device that was there keeps its driver until it is */
 };
 
 static enum driver_need driver_need(const struct group *group, size_t i)
@@ -43,8 +43,13 @@ static enum driver_need driver_need(const struct group *group, size_t i)
 		return DRIVER_FINE;
 	if (sysfs_driver_exists(wanted))
 		return DRIVER_CHANGE;
-	/* Nothing is bound: the override can wait on the device for its driver to be loaded. */
-	return !device->driver && (!device->given_driver || strcmp(device->given_driver, wanted) != 0) ?
+	/*
+	 * Nothing is bound: the override can wait on the device for its driver to
+	 * be loaded. The same where a device has just been plugged in: whether
+	 * another driver was quicker than we were must not decide what it ends with.
+	 */
+	return (!device->driver || device->fresh) &&
+			       (!device->given_driver || strcmp(device->given_driver, wanted) != 0) ?
 		       DRIVER_CHANGE :
 		       DRIVER_MISSING;
 }

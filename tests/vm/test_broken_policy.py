@@ -45,9 +45,10 @@ def told(vm):
 
 
 def matches(found):
-    return found.keys() == ERRORS.keys() and all(
-        message.startswith(ERRORS[place])
-        for place, message in found.items())
+    assert found.keys() == ERRORS.keys(), found
+    for place, message in found.items():
+        assert message.startswith(ERRORS[place]), (place, message)
+    return True
 
 
 def drop_in(vm):
@@ -203,7 +204,7 @@ def test_without_a_copy_nothing_is_applied(vm):
     assert 'nothing is applied' in entry['MESSAGE']
     assert 'NOTHING IS APPLIED' in policyd.status(vm)
     assert_journal_has_all(vm, mark)
-    assert matches(told(vm))
+    matches(told(vm))
     assert policyd.manager(vm, 'PolicyFiles') == []
     assert policyd.manager(vm, 'PolicyGeneration') == 0
 

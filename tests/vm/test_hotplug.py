@@ -176,16 +176,40 @@ def test_a_device_that_was_there_is_no_hotplug(vm, rule):
         assert interface(vm, address) != before
 
 
-def test_the_rules_driver_is_not_loaded_yet(vm, rule):
+@pytest.mark.parametrize('late', [False, True])
+def test_the_rules_driver_is_not_loaded_yet(vm, rule, late):
+    """It ends the same whether another driver was first or not."""
+    vm.run('modprobe -r vfio-pci')
     assert not vm.exists('/sys/bus/pci/drivers/vfio-pci')
     rule('domain = identity\ndriver = vfio-pci\n')
-    with plugged(vm, e1000e('nic', 'rp1')) as address:
+    with contextlib.ExitStack() as stack:
+        with asleep(vm) if late else contextlib.nullcontext():
+            address = stack.enter_context(plugged(vm, e1000e('nic', 'rp1')))
+            if late:
+                vm.wait(lambda: vm.driver_of('nic') == 'e1000e',
+                        what='the wrong driver')
         group = policyd.wait_state(vm, 'nic', 'pending', 'identity')
         assert 'modprobe vfio-pci' in group['Reason']
         assert override(vm, address) == 'vfio-pci'
-        assert vm.driver_of('nic') is None      # e1000e did not get it
+        assert vm.driver_of('nic') is None
         vm.run('modprobe vfio-pci')
         policyd.wait_state(vm, 'nic', 'compliant', 'identity')
+        assert vm.driver_of('nic') == 'vfio-pci'
+
+
+def test_a_driver_is_not_taken_for_one_that_is_not_loaded(vm, rule):
+    """What was there keeps the driver that it has until it can be replaced."""
+    vm.run('modprobe -r vfio-pci')
+    rule('domain = DMA\n')
+    with plugged(vm, e1000e('nic', 'rp1')) as address:
+        policyd.wait_state(vm, 'nic', 'compliant', 'DMA')
+        vm.wait(lambda: interface(vm, address), what='the interface')
+        rule('domain = DMA\ndriver = vfio-pci\nrebind = always\n')
+        group = policyd.wait_state(vm, 'nic', 'pending', 'DMA')
+        assert 'modprobe vfio-pci' in group['Reason']
+        assert vm.driver_of('nic') == 'e1000e'
+        vm.run('modprobe vfio-pci')
+        policyd.wait_state(vm, 'nic', 'compliant', 'DMA')
         assert vm.driver_of('nic') == 'vfio-pci'
 
 
