@@ -95,17 +95,39 @@ def kernel_package(release: str) -> str:
                        'releases that apt is set up for')
 
 
-def unpack(package: str, folder: Path) -> None:
-    """Downloads a package and unpacks it, installing nothing."""
+def dependencies(package: str) -> list[str]:
+    """The names of the packages that one depends on."""
+    text = command('apt-cache', 'depends', '--important', package)
+    return re.findall(r'Depends: (\S+)', text)
+
+
+def unpack(package: str, folder: Path, version: str = '') -> str:
+    """Downloads a package and unpacks it, installing nothing.
+
+    `version` is preferred to the newest one, as long as a mirror has it.
+    Returns the version that it was.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     download = ['apt-get', '-q', '-o', 'Acquire::Retries=3',
-                '-o', 'APT::Sandbox::User=root', 'download', package]
-    try:
-        command(*download, cwd=folder)
-    except RuntimeError:
-        # Lists older than the mirror name versions that are gone.
-        update()
-        command(*download, cwd=folder)
+                '-o', 'APT::Sandbox::User=root', 'download']
+    wanted = [package]
+    if version:
+        wanted.insert(0, f'{package}={version}')
+    # Lists older than the mirror name versions that are gone.
+    for name in wanted + [None] + wanted:
+        if name is None:
+            update()
+            continue
+        try:
+            command(*download, name, cwd=folder)
+            break
+        except RuntimeError as error:
+            failure = error
+    else:
+        raise failure
+    found = ''
     for deb in folder.glob('*.deb'):
+        found = command('dpkg-deb', '-f', deb, 'Version').strip()
         command('dpkg-deb', '-x', deb, folder)
         deb.unlink()
+    return found

@@ -58,6 +58,7 @@ class Kernel:
 
     release: str        # as it was asked for: "6.12"
     version: str        # as uname -r says it
+    package: str        # the version of its Debian package
     vmlinuz: Path
     modules: Path       # an erofs image with usr/lib/modules/VERSION
     initrd: Path        # a cpio archive, to be followed by more of them
@@ -125,7 +126,8 @@ def _initrd(boot: _Selection) -> bytes:
 
 def _build(release: str, work: Path) -> None:
     package = work / 'package'
-    apt.unpack(apt.kernel_package(release), package)
+    (work / 'package-version').write_text(
+        apt.unpack(apt.kernel_package(release), package))
     tree, = (package / 'lib' / 'modules').iterdir()
     version = tree.name
     shutil.move(str(package / 'boot' / f'vmlinuz-{version}'), work / 'vmlinuz')
@@ -166,5 +168,6 @@ def get(release: str = DEFAULT) -> Kernel:
          cache.GUEST_FILES / 'init.sh'],
         lambda work: _build(release, work))
     return Kernel(release, (folder / 'version').read_text(),
+                  (folder / 'package-version').read_text(),
                   folder / 'vmlinuz', folder / 'modules.erofs',
                   folder / 'initrd')

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import cache, cpio, image, kernel
+from . import cache, cpio, image, kernel, module
 from .channel import Channel
 from .qmp import Qmp
 from .topology import Device, Topology
@@ -53,11 +53,13 @@ class Machine:
 
     # -- what the guest finds ------------------------------------------
 
-    def _extra(self, tree: Path | None) -> bytes:
+    def _extra(self, guest: kernel.Kernel, tree: Path | None) -> bytes:
         archive = cpio.Cpio()
         archive.directory('extra')
         if tree:
             archive.tree(tree, 'extra')
+        if self.topology.module:
+            module.add(archive, guest, 'extra')
         for name, text in self.topology.policy.items():
             archive.file(f'extra/{POLICY}/{name}', text)
         for path, data in self.topology.files.items():
@@ -72,8 +74,8 @@ class Machine:
         archive.file('enable', ''.join(f'{unit}\n' for unit in units))
         return archive.finish()
 
-    def _initrd(self, base: Path, tree: Path | None) -> Path:
-        blob = base.read_bytes() + self._extra(tree)
+    def _initrd(self, guest: kernel.Kernel, tree: Path | None) -> Path:
+        blob = guest.initrd.read_bytes() + self._extra(guest, tree)
         if self.topology.acpi_tables:
             # Must come first and uncompressed: the kernel reads it before it
             # has an initramfs.
@@ -133,7 +135,7 @@ class Machine:
 
     def _start(self, guest: kernel.Kernel, root: Path,
                tree: Path | None) -> None:
-        initrd = self._initrd(guest.initrd, tree)
+        initrd = self._initrd(guest, tree)
         qmp, qmp_far = socket.socketpair()
         agent, agent_far = socket.socketpair()
         words = self._words(guest, root, initrd, qmp_far.fileno(),

@@ -103,6 +103,8 @@ class Topology:
     files         other files laid down before boot, by absolute path
     enable        units to enable; None: the daemon's, if it is there
     load          modules that are loaded early in the boot
+    module        whether the project's kernel module and the test client for
+                  it are there; `load` or the scenario loads it
     wait          'running': until systemd is done; 'agent': at once
     expect_kernel regular expressions of kernel complaints that are expected
     expect_failed units of ours that are expected to fail
@@ -122,6 +124,7 @@ class Topology:
     acpi_tables: Mapping[str, bytes] = field(default_factory=dict)
     enable: Sequence[str] | None = None
     load: Sequence[str] = ()
+    module: bool = False
     wait: str = 'running'
     boot_timeout: float = 180
     expect_kernel: Sequence[str] = ()

@@ -18,8 +18,11 @@ CONFIGURE = ('--prefix=/usr', '--sysconfdir=/etc', '--localstatedir=/var',
              '--libdir=/usr/lib')
 
 
-def _sources() -> list[str]:
-    """Every file that belongs to the source, relative to the top."""
+def sources(below: str = '') -> list[str]:
+    """Every file that belongs to the source, relative to the top.
+
+    `below` says in which folder, as "kernel/".
+    """
     done = subprocess.run(
         ['git', '-c', f'safe.directory={cache.TOP}', 'ls-files', '-z', '-co',
          '--exclude-standard'], cwd=cache.TOP, capture_output=True)
@@ -30,14 +33,14 @@ def _sources() -> list[str]:
                  for path in cache.TOP.rglob('*')
                  if 'build' not in path.relative_to(cache.TOP).parts[:1]]
     return sorted(name for name in set(names)
-                  if name and not name.startswith('tests/vm/')
+                  if name.startswith(below)
                   and os.path.isfile(cache.TOP / name))
 
 
 def _copy(target: Path) -> None:
     """Brings the copy up to date; an untouched file keeps its time stamp."""
     manifest = target / '.copied'
-    names = _sources()
+    names = [name for name in sources() if not name.startswith('tests/vm/')]
     before = manifest.read_text().splitlines() if manifest.exists() else []
     for name in set(before) - set(names):
         (target / name).unlink(missing_ok=True)

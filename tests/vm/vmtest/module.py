@@ -1,0 +1,108 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The project's kernel module, and the client that tests speak to it with.
+
+The module is built for the guest's very kernel, with Debian's headers of it,
+from a copy of kernel/. Nothing is installed on this machine.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+from . import apt, cache, cpio, tree
+from .kernel import Kernel
+
+NAME = 'iommu_policy'
+CLIENT = 'usr/local/bin/policy-client'
+
+_CLIENT_SOURCES = cache.TOP / 'tests' / 'vm' / 'client'
+_UAPI = cache.TOP / 'kernel' / 'include' / 'uapi'
+
+# What a build is made from; what it leaves behind in the tree is not.
+_SOURCE = re.compile(r'(\.[chS]|\.sh|\.mk|/Kbuild|/Makefile)$')
+
+
+def _build_headers(guest: Kernel, work: Path) -> None:
+    name = f'linux-headers-{guest.version}'
+    apt.unpack(name, work, guest.package)
+    for other in apt.dependencies(name):
+        if re.fullmatch(r'linux-(headers-.*-common|kbuild-.*)', other):
+            apt.unpack(other, work, guest.package)
+    # It names its other half by the place where packages are installed.
+    makefile = work / 'usr' / 'src' / name / 'Makefile'
+    makefile.write_text(makefile.read_text().replace(
+        '/usr/src/', '$(dir $(realpath $(lastword $(MAKEFILE_LIST))))../'))
+    # With it the build would make BTF, which needs one more tool.
+    (work / 'usr' / 'src' / name / 'vmlinux').unlink(missing_ok=True)
+    shutil.rmtree(work / 'usr' / 'share', ignore_errors=True)
+
+
+def headers(guest: Kernel) -> Path:
+    """A build tree of the guest's kernel, for KDIR=."""
+    folder = cache.cached(f'headers-{guest.release}',
+                          [guest.version, guest.package, Path(__file__)],
+                          lambda work: _build_headers(guest, work))
+    return folder / 'usr' / 'src' / f'linux-headers-{guest.version}'
+
+
+def _depmod(guest: Kernel, layer: Path) -> None:
+    """Lists the new module together with the guest's others."""
+    cache.command('fsck.erofs', f'--extract={layer}', '--overwrite',
+                  guest.modules)
+    (layer / 'lib').symlink_to('usr/lib')
+    cache.command('/sbin/depmod', '-b', layer, guest.version)
+    (layer / 'lib').unlink()
+    modules = layer / 'usr' / 'lib' / 'modules' / guest.version
+    shutil.rmtree(modules / 'kernel')
+
+
+def _build(guest: Kernel, names: list[str], work: Path) -> None:
+    source = work / 'source'
+    for name in names:
+        copy = source / name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(cache.TOP / name, copy)
+    cache.command('make', '-C', source / 'kernel', f'KDIR={headers(guest)}')
+    layer = work / 'tree'
+    updates = layer / 'usr' / 'lib' / 'modules' / guest.version / 'updates'
+    updates.mkdir(parents=True)
+    shutil.move(source / 'kernel' / f'{NAME}.ko', updates)
+    shutil.rmtree(source)
+    _depmod(guest, layer)
+
+
+def get(guest: Kernel) -> Path:
+    """A tree with usr/lib/modules/VERSION, so that modprobe finds it."""
+    names = [name for name in tree.sources('kernel/') if _SOURCE.search(name)]
+    if not names:
+        raise RuntimeError('there is no module in kernel/')
+    inputs: list[Path | str] = [guest.version, guest.package, Path(__file__)]
+    for name in names:
+        inputs += [name, cache.TOP / name]
+    folder = cache.cached(f'module-{guest.release}', inputs,
+                          lambda work: _build(guest, names, work))
+    return folder / 'tree'
+
+
+def _build_client(work: Path) -> None:
+    flags = cache.command('pkg-config', '--cflags', '--libs', 'libnl-3.0',
+                          'libnl-genl-3.0').split()
+    cache.command('cc', '-std=gnu11', '-D_GNU_SOURCE', '-O1', '-g', '-Wall',
+                  '-Wextra', f'-I{_UAPI}', '-o', work / 'policy-client',
+                  *sorted(_CLIENT_SOURCES.glob('*.c')), *flags)
+
+
+def client() -> bytes:
+    """The test client, as the guest runs it."""
+    inputs: list[Path | str] = [Path(__file__), *sorted(_UAPI.rglob('*.h'))]
+    inputs += sorted(_CLIENT_SOURCES.glob('*.[ch]'))
+    folder = cache.cached('client', inputs, _build_client)
+    return (folder / 'policy-client').read_bytes()
+
+
+def add(archive: cpio.Cpio, guest: Kernel, prefix: str) -> None:
+    """Puts both into a guest's files."""
+    archive.tree(get(guest), prefix)
+    archive.file(f'{prefix}/{CLIENT}', client(), 0o755)
