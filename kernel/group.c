@@ -206,6 +206,7 @@ void group_trim(struct policy_group *g)
 void group_die(struct policy_group *g)
 {
 	lockdep_assert_held(&policy_mutex);
+	group_cancel(g, 0);
 	hold_drop(g);
 	bracket_drop(g);
 	claim_drop(g);
@@ -258,6 +259,15 @@ static void queue_own(struct policy_group *g, u8 command, u32 portid)
 	group_queue(g, request);
 }
 
+void group_cancel(struct policy_group *g, u32 portid)
+{
+	struct request *request = g->current_request;
+
+	lockdep_assert_held(&policy_mutex);
+	if (request && !request->silent && (!portid || request->holder.portid == portid))
+		WRITE_ONCE(request->cancelled, true);
+}
+
 static bool has_request_of(const struct policy_group *g, u32 portid)
 {
 	return g->current_request && holder_is(&g->current_request->holder, portid);
@@ -279,17 +289,19 @@ void group_end_socket(u32 portid)
 	struct policy_group *g, *next;
 
 	lockdep_assert_held(&policy_mutex);
+	/* All of it ends already, and the workqueue takes nothing new. */
+	if (policy_stopping)
+		return;
 	list_for_each_entry_safe(g, next, &policy_groups, list) {
 		bool begins = has_request_of(g, portid);
 
 		drop_requests_of(g, portid);
+		group_cancel(g, portid);
 		if (holder_is(&g->bracket, portid))
 			bracket_drop(g);
 		/* What is just beginning is ended right after. */
-		if (holder_is(&g->hold, portid) || begins) {
-			hold_cancel(g, portid);
+		if (holder_is(&g->hold, portid) || begins)
 			queue_own(g, IOMMU_POLICY_CMD_RELEASE, portid);
-		}
 		if (holder_is(&g->claim, portid) || begins)
 			queue_own(g, IOMMU_POLICY_CMD_UNCLAIM, portid);
 		group_trim(g);
@@ -303,12 +315,11 @@ void group_end_all(void)
 	lockdep_assert_held(&policy_mutex);
 	list_for_each_entry_safe(g, next, &policy_groups, list) {
 		bracket_drop(g);
+		group_cancel(g, 0);
 		if (g->claimed)
 			queue_own(g, IOMMU_POLICY_CMD_UNCLAIM, g->claim.portid);
-		if (g->hold.portid) {
-			hold_cancel(g, g->hold.portid);
+		if (g->hold.portid)
 			queue_own(g, IOMMU_POLICY_CMD_RELEASE, g->hold.portid);
-		}
 		group_trim(g);
 	}
 }

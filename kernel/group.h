@@ -25,6 +25,7 @@ struct request {
 	int group; /* number, -1: none was named */
 	char device[IOMMU_POLICY_ADDRESS_SIZE]; /* empty: none was named */
 	bool silent; /* of the module's own making: nobody waits for DONE */
+	bool cancelled; /* give up waiting; read without the mutex */
 };
 
 /* What a request came to; see DONE in the uapi header. */
@@ -56,7 +57,6 @@ struct policy_group {
 	struct holder hold; /* hold.c */
 	struct device *fence;
 	struct list_head held; /* struct held_device */
-	bool hold_cancelled; /* whoever builds it up shall give up; read without the mutex */
 
 	struct holder bracket; /* bracket.c */
 	bool bracket_void; /* it was open for too long */
@@ -98,7 +98,9 @@ struct request *request_new(const struct request *what);
 void request_free(struct request *request);
 /* Has REQUEST done after those before it. Takes it over. */
 void group_queue(struct policy_group *g, struct request *request);
-/* Ends all that HOLDER's socket has; the rest is done by the workqueue. */
+/* Has what is being done for PORTID's socket, or with 0 for any, give up where it has to wait. */
+void group_cancel(struct policy_group *g, u32 portid);
+/* Ends all that PORTID's socket has; what may wait is the workqueue's. */
 void group_end_socket(u32 portid);
 /* Has all ended that any socket has, and persistent claims. */
 void group_end_all(void);

@@ -63,7 +63,7 @@ static int check(const struct policy_group *g, const struct request *request, st
 	const struct holder *others[] = { &g->hold, &g->bracket, &g->claim };
 	size_t i;
 
-	if (policy_stopping)
+	if (policy_stopping || request->cancelled)
 		return -ECANCELED;
 	if (!g->group)
 		return -ENODEV;
@@ -94,7 +94,6 @@ static int start(struct policy_group *g, const struct request *request)
 	if (IS_ERR(fence))
 		return PTR_ERR(fence);
 	g->fence = fence;
-	WRITE_ONCE(g->hold_cancelled, false);
 	g->hold = request->holder;
 	r = group_for_each_pci(g->group, g, list_device);
 	if (r) {
@@ -116,12 +115,13 @@ static struct device *next_device(struct policy_group *g, u32 portid)
 	return NULL;
 }
 
-static int fence_device(struct policy_group *g, struct device *dev, u32 portid)
+static int fence_device(struct policy_group *g, struct device *dev, const struct request *request)
 {
+	u32 portid = request->holder.portid;
 	struct held_device *held;
 	int r = 0;
 
-	if (!fence_lock_device(dev, &g->hold_cancelled))
+	if (!fence_lock_device(dev, &request->cancelled))
 		return -ECANCELED;
 	mutex_lock(&policy_mutex);
 	/* It, the hold or the group may have gone meanwhile. */
@@ -146,17 +146,17 @@ static void probe_devices(struct list_head *devices)
 	fence_kick();
 }
 
-static int fence_devices(struct policy_group *g, u32 portid)
+static int fence_devices(struct policy_group *g, const struct request *request)
 {
 	struct device *dev;
 	int r = 0;
 
 	do {
 		mutex_lock(&policy_mutex);
-		dev = next_device(g, portid);
+		dev = next_device(g, request->holder.portid);
 		mutex_unlock(&policy_mutex);
 		if (dev) {
-			r = fence_device(g, dev, portid);
+			r = fence_device(g, dev, request);
 			put_device(dev);
 		}
 	} while (dev && !r);
@@ -178,12 +178,12 @@ void hold_begin(struct policy_group *g, const struct request *request, struct re
 	if (result->error || has_it)
 		return;
 
-	result->error = fence_devices(g, portid);
+	result->error = fence_devices(g, request);
 
 	mutex_lock(&policy_mutex);
 	if (!g->group)
 		result->error = -ENODEV;
-	else if (!result->error && READ_ONCE(g->hold_cancelled))
+	else if (!result->error && request->cancelled)
 		result->error = -ECANCELED;
 	if (result->error && holder_is(&g->hold, portid))
 		take_apart(g, &devices);
@@ -217,19 +217,12 @@ void hold_end(struct policy_group *g, const struct request *request, struct resu
 	free_devices(&devices);
 }
 
-void hold_cancel(struct policy_group *g, u32 portid)
-{
-	if (holder_is(&g->hold, portid))
-		WRITE_ONCE(g->hold_cancelled, true);
-}
-
 void hold_drop(struct policy_group *g)
 {
 	LIST_HEAD(devices);
 
 	if (!g->hold.portid)
 		return;
-	WRITE_ONCE(g->hold_cancelled, true);
 	take_apart(g, &devices);
 	free_devices(&devices);
 	message_event_group(IOMMU_POLICY_EVENT_RELEASED, g->id);

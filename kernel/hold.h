@@ -10,8 +10,6 @@ void hold_end(struct policy_group *g, const struct request *request, struct resu
 
 /* The others with policy_mutex held. */
 
-/* Has a HOLD of the socket that is still being built up give up. */
-void hold_cancel(struct policy_group *g, u32 portid);
 /* The group has gone, and the hold with it; there is nothing to be probed. */
 void hold_drop(struct policy_group *g);
 /* A device has joined the group, and nobody can have probed it yet. */

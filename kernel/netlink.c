@@ -14,7 +14,6 @@
 #include "compat.h"
 #include "gate.h"
 #include "group.h"
-#include "hold.h"
 #include "message.h"
 #include "netlink.h"
 #include "transit.h"
@@ -309,7 +308,7 @@ static int queue_request(struct iommu_group *group, const struct request *what)
 		group_trim(g);
 	/* Its HOLD may be waiting for a driver. */
 	if (request && what->command == IOMMU_POLICY_CMD_RELEASE)
-		hold_cancel(g, what->holder.portid);
+		group_cancel(g, what->holder.portid);
 	return request ? 0 : -ENOBUFS;
 }
 

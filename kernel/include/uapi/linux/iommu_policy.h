@@ -37,7 +37,7 @@
  *	IOMMU_POLICY_A_HOLDER		nest	who is in the way, with EBUSY where somebody is
  *
  * Errors that any of them may report in DONE: ENODEV (no such group or device,
- * or not any more), ENOMEM, ECANCELED (given up by a later RELEASE or UNCLAIM, or
+ * or not any more), ENOMEM, ECANCELED (given up by a later RELEASE of the socket, its end, or
  * by the end of the module).
  *
  * The commands
