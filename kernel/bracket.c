@@ -33,6 +33,7 @@ int bracket_begin(struct policy_group *g, const struct holder *holder, bool live
 	if (state.owner != IOMMU_POLICY_OWNER_NONE && !live)
 		return -EBUSY;
 	g->bracket = *holder;
+	g->bracket_live = live;
 	g->bracket_void = false;
 	return 0;
 }
@@ -57,7 +58,13 @@ void bracket_drop(struct policy_group *g)
 
 static bool is_open(const struct policy_group *g, const struct iommu_group *group)
 {
-	return g->group && g->bracket.portid && !g->bracket_void && (!group || g->group == group);
+	if (!g->group || !g->bracket.portid || g->bracket_void)
+		return false;
+	/*
+	 * A write to a live group waits on 6.1 for the device's lock, which is a
+	 * PF's that is just making its VFs; and for what comes it makes no difference.
+	 */
+	return group ? g->group == group : !g->bracket_live;
 }
 
 static bool has_open(const struct iommu_group *group)

@@ -6,6 +6,7 @@
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/delay.h>
 #include <linux/slab.h>
 
 #include "claim.h"
@@ -60,8 +61,10 @@ static int begin(struct policy_group *g, const struct request *request, struct r
 			return -EBUSY;
 		}
 	/* The type is being written. */
-	if (g->bracket.portid)
+	if (g->bracket.portid) {
+		result->holder = g->bracket;
 		return -EBUSY;
+	}
 	if (!g->claimed) {
 		if (transit_has_arrival() || transit_has_any_of(g->group))
 			return -EAGAIN;
@@ -138,6 +141,11 @@ void claim_end(struct policy_group *g, const struct request *request, struct res
 	LIST_HEAD(devices);
 
 	mutex_lock(&policy_mutex);
+	while (g->group && transit_is_releasing(g->group)) {
+		mutex_unlock(&policy_mutex);
+		msleep(TRANSIT_POLL_MS);
+		mutex_lock(&policy_mutex);
+	}
 	result->error = check_end(g, request, result);
 	if (!result->error) {
 		if (request->flags & IOMMU_POLICY_F_PROBE &&
@@ -161,11 +169,12 @@ void claim_drop(struct policy_group *g)
 	message_event_group(IOMMU_POLICY_EVENT_UNCLAIMED, g->id);
 }
 
+/* Few kernels come here: 6.12, and 6.1 with VT-d, give such a device no group at all. */
 void claim_device_added(struct policy_group *g)
 {
 	lockdep_assert_held(&policy_mutex);
-	if (!g->claimed || requires_direct(g->group) <= 0)
+	if (!g->claimed || policy_stopping || requires_direct(g->group) <= 0)
 		return;
 	pr_warn("group %d: a device has come that the firmware uses by DMA; it is claimed no more\n", g->id);
-	claim_drop(g);
+	group_queue_unclaim(g);
 }

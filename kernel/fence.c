@@ -7,6 +7,7 @@
 #include <linux/platform_device.h>
 
 #include "fence.h"
+#include "group.h"
 
 #define LOCK_POLL_MS 10
 
@@ -49,8 +50,14 @@ bool fence_lock_device(struct device *dev, const bool *stop)
 
 void fence_attach(struct device *dev)
 {
-	int r = device_attach(dev);
+	int r;
 
+	/* Set from before the probe until after the remove, however long either takes. */
+	if (READ_ONCE(dev->driver) || !fence_lock_device(dev, &policy_stopping))
+		return;
+	/* It takes the lock itself. */
+	device_unlock(dev);
+	r = device_attach(dev);
 	if (r < 0 && r != -EPROBE_DEFER)
 		dev_dbg(dev, "no driver took it: %d\n", r);
 }

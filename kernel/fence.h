@@ -25,8 +25,8 @@ void fence_destroy(struct device *fence);
 int fence_add(struct device *fence, struct device *dev);
 
 /*
- * Offers DEV to the drivers, if it has none. Runs their probe, and waits for one
- * that is under way: only from a workqueue, with no lock held.
+ * Offers DEV to the drivers, if it has none and is not about to lose one. Runs
+ * their probe: only from a workqueue, with no lock held.
  */
 void fence_attach(struct device *dev);
 

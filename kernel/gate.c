@@ -25,6 +25,7 @@ struct gated {
 	struct work_struct open;
 	struct request *request; /* what it is opened for, NULL for no request */
 	bool probe;
+	bool keep_shut; /* as the gate was armed when it came */
 };
 
 static struct gate_state gate;
@@ -94,7 +95,7 @@ static void timeout_work(struct work_struct *work)
 	mutex_lock(&policy_mutex);
 	if (find(gated->dev) == gated) {
 		message_event_device(IOMMU_POLICY_EVENT_GATE_TIMEOUT, gated->dev, -1);
-		if (gate.flags & IOMMU_POLICY_GATE_F_KEEP_SHUT) {
+		if (gated->keep_shut) {
 			dev_notice(gated->dev, "nobody has let it through in time; it stays without a driver\n");
 		} else {
 			dev_notice(gated->dev, "nobody has let it through in time; drivers may have it now\n");
@@ -187,6 +188,7 @@ static int hold(struct device *dev)
 	}
 	kref_init(&gated->ref);
 	gated->dev = get_device(dev);
+	gated->keep_shut = gate.flags & IOMMU_POLICY_GATE_F_KEEP_SHUT;
 	INIT_WORK(&gated->open, open_work);
 	INIT_DELAYED_WORK(&gated->timeout, timeout_work);
 	list_add_tail(&gated->list, &devices);
@@ -213,8 +215,8 @@ void gate_device_added(struct device *dev)
 	r = hold(dev);
 	if (r)
 		dev_warn(dev, "could not be held for its policy: %d\n", r);
-	else
-		message_event_device(IOMMU_POLICY_EVENT_GATE_HELD, dev, iommu_group_id(group));
+	message_event_device(r ? IOMMU_POLICY_EVENT_GATE_PASSED : IOMMU_POLICY_EVENT_GATE_HELD, dev,
+			     iommu_group_id(group));
 	iommu_group_put(group);
 }
 

@@ -9,7 +9,7 @@
  *	the IOMMU group's mutex, the driver core's device links lock
  *
  * Under policy_mutex nothing waits for a device, a driver or userspace. In
- * particular no device lock is taken there, and no probe is run. It is taken
+ * particular no PCI device's lock is taken there, and no probe is run. It is taken
  * in the bus notifiers, and those run under whatever the driver core and the
  * PCI core hold: the remove and rescan lock, the lock of a PF that makes its
  * VFs, a parent's lock.
@@ -118,6 +118,17 @@ struct policy_group *group_find(const struct iommu_group *group)
 	return NULL;
 }
 
+struct policy_group *group_find_by_id(int id)
+{
+	struct policy_group *g;
+
+	lockdep_assert_held(&policy_mutex);
+	list_for_each_entry(g, &policy_groups, list)
+		if (g->group && g->id == id)
+			return g;
+	return NULL;
+}
+
 static void do_request(struct policy_group *g, const struct request *request, struct result *result)
 {
 	/* Each tests policy_stopping where it begins something. */
@@ -134,8 +145,6 @@ static void do_request(struct policy_group *g, const struct request *request, st
 	case IOMMU_POLICY_CMD_UNCLAIM:
 		claim_end(g, request, result);
 		break;
-	default:
-		result->error = -EOPNOTSUPP;
 	}
 }
 
@@ -259,13 +268,26 @@ static void queue_own(struct policy_group *g, u8 command, u32 portid)
 	group_queue(g, request);
 }
 
+static void cancel(struct request *request, u32 portid)
+{
+	if (request->command == IOMMU_POLICY_CMD_HOLD && (!portid || request->holder.portid == portid))
+		WRITE_ONCE(request->cancelled, true);
+}
+
+void group_queue_unclaim(struct policy_group *g)
+{
+	queue_own(g, IOMMU_POLICY_CMD_UNCLAIM, g->claim.portid);
+}
+
 void group_cancel(struct policy_group *g, u32 portid)
 {
-	struct request *request = g->current_request;
+	struct request *request;
 
 	lockdep_assert_held(&policy_mutex);
-	if (request && !request->silent && (!portid || request->holder.portid == portid))
-		WRITE_ONCE(request->cancelled, true);
+	if (g->current_request)
+		cancel(g->current_request, portid);
+	list_for_each_entry(request, &g->requests, list)
+		cancel(request, portid);
 }
 
 static bool has_request_of(const struct policy_group *g, u32 portid)
@@ -317,7 +339,7 @@ void group_end_all(void)
 		bracket_drop(g);
 		group_cancel(g, 0);
 		if (g->claimed)
-			queue_own(g, IOMMU_POLICY_CMD_UNCLAIM, g->claim.portid);
+			group_queue_unclaim(g);
 		if (g->hold.portid)
 			queue_own(g, IOMMU_POLICY_CMD_RELEASE, g->hold.portid);
 		group_trim(g);

@@ -57,8 +57,10 @@ struct policy_group {
 	struct holder hold; /* hold.c */
 	struct device *fence;
 	struct list_head held; /* struct held_device */
+	bool hold_told; /* it is complete, and EVENT_HELD is out */
 
 	struct holder bracket; /* bracket.c */
+	bool bracket_live; /* around a write that gives no device another domain */
 	bool bracket_void; /* it was open for too long */
 
 	bool claimed; /* claim.c */
@@ -87,6 +89,7 @@ struct iommu_group *group_by_id(int id);
 struct iommu_group *group_by_address(const char *address);
 
 struct policy_group *group_find(const struct iommu_group *group);
+struct policy_group *group_find_by_id(int id);
 /* Finds or makes it. NULL: *ERROR is -ENODEV (its last device is going), -ENOMEM or -ESHUTDOWN. */
 struct policy_group *group_get(struct iommu_group *group, int *error);
 /* Frees it when nothing is done with it any more. */
@@ -98,8 +101,10 @@ struct request *request_new(const struct request *what);
 void request_free(struct request *request);
 /* Has REQUEST done after those before it. Takes it over. */
 void group_queue(struct policy_group *g, struct request *request);
-/* Has what is being done for PORTID's socket, or with 0 for any, give up where it has to wait. */
+/* Has HOLDs of PORTID's socket, or with 0 of any, give up, the one that is being done included. */
 void group_cancel(struct policy_group *g, u32 portid);
+/* Has its claim ended, whosever it is, with probing. */
+void group_queue_unclaim(struct policy_group *g);
 /* Ends all that PORTID's socket has; what may wait is the workqueue's. */
 void group_end_socket(u32 portid);
 /* Has all ended that any socket has, and persistent claims. */

@@ -83,6 +83,9 @@ static void take_apart(struct policy_group *g, struct list_head *devices)
 		fence_destroy(g->fence);
 	g->fence = NULL;
 	g->hold = (struct holder){};
+	if (g->hold_told)
+		message_event_group(IOMMU_POLICY_EVENT_RELEASED, g->id);
+	g->hold_told = false;
 }
 
 static int start(struct policy_group *g, const struct request *request)
@@ -187,8 +190,10 @@ void hold_begin(struct policy_group *g, const struct request *request, struct re
 		result->error = -ECANCELED;
 	if (result->error && holder_is(&g->hold, portid))
 		take_apart(g, &devices);
-	else if (!result->error)
+	if (!result->error) {
+		g->hold_told = true;
 		message_event_group(IOMMU_POLICY_EVENT_HELD, g->id);
+	}
 	mutex_unlock(&policy_mutex);
 
 	/* Whatever was refused while half of it was up. */
@@ -208,7 +213,6 @@ void hold_end(struct policy_group *g, const struct request *request, struct resu
 		result->error = -ENOENT;
 	} else {
 		take_apart(g, &devices);
-		message_event_group(IOMMU_POLICY_EVENT_RELEASED, g->id);
 	}
 	mutex_unlock(&policy_mutex);
 
@@ -225,7 +229,6 @@ void hold_drop(struct policy_group *g)
 		return;
 	take_apart(g, &devices);
 	free_devices(&devices);
-	message_event_group(IOMMU_POLICY_EVENT_RELEASED, g->id);
 }
 
 void hold_device_added(struct policy_group *g, struct device *dev)

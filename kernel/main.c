@@ -39,6 +39,9 @@ static int __init policy_init(void)
 	return 0;
 
 exit_transit:
+	mutex_lock(&policy_mutex);
+	policy_stopping = true;
+	mutex_unlock(&policy_mutex);
 	transit_exit();
 exit_owner:
 	owner_exit();

@@ -18,8 +18,8 @@
 #include "netlink.h"
 #include "transit.h"
 
-/* What the reply about one group may take; a dump has the receiver's buffer. */
-#define REPLY_MAX (256U << 10)
+/* What the reply about one group may take: a nest is no longer than 16 bits can say. */
+#define REPLY_MAX (60U << 10)
 
 /* Not const: older kernels have no const pointer to them. */
 static struct netlink_range_validation group_range = { .max = S32_MAX };
@@ -91,6 +91,15 @@ static u32 get_flags(const struct genl_info *info)
 	return info->attrs[IOMMU_POLICY_A_FLAGS] ? nla_get_u32(info->attrs[IOMMU_POLICY_A_FLAGS]) : 0;
 }
 
+static int check_names_one(const struct genl_info *info)
+{
+	if (!info->attrs[IOMMU_POLICY_A_GROUP] == !info->attrs[IOMMU_POLICY_A_DEVICE]) {
+		GENL_SET_ERR_MSG(info, "one of GROUP and DEVICE must be given");
+		return -EINVAL;
+	}
+	return 0;
+}
+
 /* A reference to the group that the command is about. With policy_mutex held. */
 static struct iommu_group *get_group(const struct genl_info *info, int *error)
 {
@@ -98,11 +107,9 @@ static struct iommu_group *get_group(const struct genl_info *info, int *error)
 	const struct nlattr *address = info->attrs[IOMMU_POLICY_A_DEVICE];
 	struct iommu_group *group;
 
-	if (!id == !address) {
-		GENL_SET_ERR_MSG(info, "one of GROUP and DEVICE must be given");
-		*error = -EINVAL;
+	*error = check_names_one(info);
+	if (*error)
 		return NULL;
-	}
 	group = id ? group_by_id(nla_get_u32(id)) : group_by_address(nla_data(address));
 	*error = group ? 0 : -ENODEV;
 	if (!group && id)
@@ -152,15 +159,17 @@ static int info_get(struct sk_buff *request, struct genl_info *info)
 static int reply_group(const struct genl_info *info, struct iommu_group *group, struct sk_buff **ret)
 {
 	size_t size = GENLMSG_DEFAULT_SIZE;
-	int r;
+	int r = -EMSGSIZE;
 
-	do {
+	while (r == -EMSGSIZE) {
+		bool all = size <= REPLY_MAX;
 		void *header;
-		struct sk_buff *skb = new_reply(info, size, IOMMU_POLICY_CMD_GROUP_GET, &header);
+		struct sk_buff *skb = new_reply(info, all ? size : GENLMSG_DEFAULT_SIZE, IOMMU_POLICY_CMD_GROUP_GET,
+						&header);
 
 		if (!skb)
 			return -ENOMEM;
-		r = message_put_group(skb, group, true, true);
+		r = message_put_group(skb, group, all, all);
 		if (!r) {
 			genlmsg_end(skb, header);
 			*ret = skb;
@@ -168,7 +177,7 @@ static int reply_group(const struct genl_info *info, struct iommu_group *group, 
 		}
 		nlmsg_free(skb);
 		size *= 4;
-	} while (r == -EMSGSIZE && size <= REPLY_MAX);
+	}
 	return r;
 }
 
@@ -274,7 +283,8 @@ static int dump_groups(struct sk_buff *skb, struct netlink_callback *cb)
 		cb->args[0] = index;
 	}
 	mutex_unlock(&policy_mutex);
-	return r && r != -EMSGSIZE ? r : skb->len;
+	/* What is there goes out first; the error is met again. */
+	return r && !skb->len ? r : skb->len;
 }
 
 static void describe_request(const struct genl_info *info, struct request *what)
@@ -348,25 +358,54 @@ static int begin_bracket(struct iommu_group *group, const struct genl_info *info
 	return r;
 }
 
-static int do_bracket(struct sk_buff *skb, struct genl_info *info)
+static int do_bracket_begin(struct sk_buff *skb, struct genl_info *info)
 {
 	struct iommu_group *group;
-	struct policy_group *g;
 	int r = check_caller(skb);
 
 	if (r)
 		return r;
 	mutex_lock(&policy_mutex);
 	group = get_group(info, &r);
-	if (group && info->genlhdr->cmd == IOMMU_POLICY_CMD_BRACKET_BEGIN) {
+	if (group)
 		r = begin_bracket(group, info);
-	} else if (group) {
-		g = group_find(group);
-		r = g ? bracket_end(g, info->snd_portid) : -ENOENT;
-		if (g)
-			group_trim(g);
-	}
 	iommu_group_put(group);
+	mutex_unlock(&policy_mutex);
+	return r;
+}
+
+/* Not by get_group(): all devices of the group may be going, and wait for this. */
+static struct policy_group *find_bracket(const struct genl_info *info)
+{
+	const struct nlattr *id = info->attrs[IOMMU_POLICY_A_GROUP];
+	const struct nlattr *address = info->attrs[IOMMU_POLICY_A_DEVICE];
+	struct policy_group *g = NULL;
+	struct device *dev;
+
+	if (id)
+		return group_find_by_id(nla_get_u32(id));
+	dev = bus_find_device_by_name(&pci_bus_type, NULL, nla_data(address));
+	if (dev && dev->iommu_group)
+		g = group_find(dev->iommu_group);
+	put_device(dev);
+	return g;
+}
+
+static int do_bracket_end(struct sk_buff *skb, struct genl_info *info)
+{
+	struct policy_group *g;
+	int r = check_caller(skb);
+
+	if (r)
+		return r;
+	r = check_names_one(info);
+	if (r)
+		return r;
+	mutex_lock(&policy_mutex);
+	g = find_bracket(info);
+	r = g ? bracket_end(g, info->snd_portid) : -ENOENT;
+	if (g)
+		group_trim(g);
 	mutex_unlock(&policy_mutex);
 	return r;
 }
@@ -448,8 +487,8 @@ static const struct genl_ops ops[] = {
 	},
 	OP(HOLD, request_for_group, hold_policy),
 	OP(RELEASE, request_for_group, release_policy),
-	OP(BRACKET_BEGIN, do_bracket, bracket_policy),
-	OP(BRACKET_END, do_bracket, group_policy),
+	OP(BRACKET_BEGIN, do_bracket_begin, bracket_policy),
+	OP(BRACKET_END, do_bracket_end, group_policy),
 	OP(GATE_ARM, do_gate_arm, gate_policy),
 	OP(GATE_DISARM, do_gate_disarm, nothing_policy),
 	OP(GATE_RELEASE, do_gate_release, device_policy),
@@ -471,6 +510,7 @@ struct genl_family policy_family __ro_after_init = {
 	.module = THIS_MODULE,
 	.ops = ops,
 	.n_ops = ARRAY_SIZE(ops),
+	.parallel_ops = true, /* policy_mutex is what they need */
 	.resv_start_op = IOMMU_POLICY_CMD_UNSPEC + 1,
 	.mcgrps = multicast_groups,
 	.n_mcgrps = ARRAY_SIZE(multicast_groups),

@@ -74,7 +74,7 @@ void owner_read(const struct policy_group *g, struct iommu_group *group, struct 
 		ret->owner = IOMMU_POLICY_OWNER_POLICY;
 	else if (!iommu_group_dma_owner_claimed(group))
 		ret->owner = IOMMU_POLICY_OWNER_NONE;
-	else if (is_default(ret->domain))
+	else if (is_default(ret->domain) || ret->domain == IOMMU_POLICY_DOMAIN_NONE)
 		ret->owner = IOMMU_POLICY_OWNER_KERNEL;
 	else
 		ret->owner = IOMMU_POLICY_OWNER_USER;
@@ -86,7 +86,7 @@ static void tell_change(struct device *dev, int *last)
 	struct iommu_group *group;
 
 	mutex_lock(&policy_mutex);
-	group = group_of_device(dev);
+	group = policy_stopping ? NULL : group_of_device(dev);
 	/* A change attaches each device of the group. */
 	if (group && iommu_group_id(group) != *last) {
 		*last = iommu_group_id(group);
@@ -116,8 +116,10 @@ static void tell_changes(struct work_struct *work)
 		put_device(change->dev);
 		kfree(change);
 	}
-	if (missed)
+	mutex_lock(&policy_mutex);
+	if (missed && !policy_stopping)
 		message_event_owner(-1, -1);
+	mutex_unlock(&policy_mutex);
 }
 
 static DECLARE_WORK(work, tell_changes);

@@ -3,6 +3,7 @@
  * The two notifiers on the PCI bus, around the IOMMU core's own, which gives an
  * arriving device its group and takes it from one that goes.
  */
+#include <linux/delay.h>
 #include <linux/device.h>
 #include <linux/notifier.h>
 #include <linux/pci.h>
@@ -24,6 +25,7 @@ struct transit {
 	const struct device *dev; /* only compared: it cannot go before the later notifier has seen it */
 	const struct iommu_group *group; /* only compared; NULL while it is coming */
 	bool coming;
+	bool releasing; /* the IOMMU core may be taking it out of its group */
 };
 
 static LIST_HEAD(transits);
@@ -63,6 +65,17 @@ bool transit_has_any_of(const struct iommu_group *group)
 	lockdep_assert_held(&policy_mutex);
 	list_for_each_entry(transit, &transits, list)
 		if (transit->group == group)
+			return true;
+	return false;
+}
+
+bool transit_is_releasing(const struct iommu_group *group)
+{
+	const struct transit *transit;
+
+	lockdep_assert_held(&policy_mutex);
+	list_for_each_entry(transit, &transits, list)
+		if (transit->group == group && transit->releasing)
 			return true;
 	return false;
 }
@@ -112,6 +125,27 @@ static struct policy_group *find_group(const struct device *dev)
 	return dev->iommu_group ? group_find(dev->iommu_group) : NULL;
 }
 
+static void device_removed(struct device *dev)
+{
+	struct policy_group *g;
+	struct transit *transit;
+
+	mutex_lock(&policy_mutex);
+	/* Two devices of one group, and the other is already being taken out. */
+	while (find_group(dev) && transit_is_releasing(dev->iommu_group)) {
+		mutex_unlock(&policy_mutex);
+		msleep(TRANSIT_POLL_MS);
+		mutex_lock(&policy_mutex);
+	}
+	g = find_group(dev);
+	if (g && !transit_has_settled_device(g->group))
+		group_die(g);
+	transit = find(dev);
+	if (transit)
+		transit->releasing = true;
+	mutex_unlock(&policy_mutex);
+}
+
 static int notify_before(struct notifier_block *nb, unsigned long action, void *data)
 {
 	struct device *dev = data;
@@ -137,11 +171,7 @@ static int notify_before(struct notifier_block *nb, unsigned long action, void *
 			bracket_wait(dev->iommu_group);
 		break;
 	case BUS_NOTIFY_REMOVED_DEVICE:
-		mutex_lock(&policy_mutex);
-		g = find_group(dev);
-		if (g && !transit_has_settled_device(g->group))
-			group_die(g);
-		mutex_unlock(&policy_mutex);
+		device_removed(dev);
 		break;
 	}
 	return NOTIFY_DONE;
@@ -149,14 +179,18 @@ static int notify_before(struct notifier_block *nb, unsigned long action, void *
 
 static void device_added(struct device *dev)
 {
-	struct policy_group *g = find_group(dev);
+	struct policy_group *g;
 
+	mutex_lock(&policy_mutex);
+	end(dev);
+	g = find_group(dev);
 	if (g) {
 		hold_device_added(g, dev);
 		claim_device_added(g);
 		group_trim(g);
 	}
 	gate_device_added(dev);
+	mutex_unlock(&policy_mutex);
 }
 
 static int notify_after(struct notifier_block *nb, unsigned long action, void *data)
@@ -165,10 +199,7 @@ static int notify_after(struct notifier_block *nb, unsigned long action, void *d
 
 	switch (action) {
 	case BUS_NOTIFY_ADD_DEVICE:
-		mutex_lock(&policy_mutex);
-		end(dev);
 		device_added(dev);
-		mutex_unlock(&policy_mutex);
 		break;
 	case BUS_NOTIFY_REMOVED_DEVICE:
 		mutex_lock(&policy_mutex);
@@ -177,7 +208,6 @@ static int notify_after(struct notifier_block *nb, unsigned long action, void *d
 		break;
 	case BUS_NOTIFY_BOUND_DRIVER:
 	case BUS_NOTIFY_UNBOUND_DRIVER:
-	case BUS_NOTIFY_DRIVER_NOT_BOUND:
 		owner_may_have_changed(dev);
 		break;
 	}
@@ -196,16 +226,20 @@ static struct notifier_block after = {
 
 int transit_init(void)
 {
-	int r = bus_register_notifier(&pci_bus_type, &before);
+	/* The later one first: an end without a beginning is nothing, a beginning without an end is for good. */
+	int r = bus_register_notifier(&pci_bus_type, &after);
 
 	if (r)
 		return r;
-	r = bus_register_notifier(&pci_bus_type, &after);
+	r = bus_register_notifier(&pci_bus_type, &before);
 	if (r) {
-		bus_unregister_notifier(&pci_bus_type, &before);
+		bus_unregister_notifier(&pci_bus_type, &after);
 		return r;
 	}
-	/* A removal that had begun without us would go unseen: let it end. */
+	/*
+	 * A removal that had begun without us would go unseen: let it end. Virtual
+	 * functions that their driver takes away by itself are not under this lock.
+	 */
 	pci_lock_rescan_remove();
 	pci_unlock_rescan_remove();
 	return 0;
@@ -217,6 +251,10 @@ void transit_exit(void)
 
 	bus_unregister_notifier(&pci_bus_type, &before);
 	bus_unregister_notifier(&pci_bus_type, &after);
-	list_for_each_entry_safe(transit, next, &transits, list)
+	mutex_lock(&policy_mutex);
+	list_for_each_entry_safe(transit, next, &transits, list) {
+		list_del(&transit->list);
 		kfree(transit);
+	}
+	mutex_unlock(&policy_mutex);
 }

@@ -11,6 +11,12 @@ bool transit_has_device(const struct device *dev);
 bool transit_has_arrival(void);
 /* Whether a device of GROUP is just going. */
 bool transit_has_any_of(const struct iommu_group *group);
+/*
+ * Whether the IOMMU core may be taking a device out of GROUP. On 6.1 it does so
+ * without the group's mutex, and attaching a domain then meets freed memory.
+ */
+#define TRANSIT_POLL_MS 5
+bool transit_is_releasing(const struct iommu_group *group);
 /* Whether GROUP has a PCI device that is neither coming nor going. */
 bool transit_has_settled_device(struct iommu_group *group);
 

@@ -23,9 +23,12 @@
  *
  * HOLD, RELEASE, CLAIM, UNCLAIM and GATE_RELEASE may have to wait for a driver
  * that is just being probed. Their acknowledgement says only that the request
- * is well formed and queued (-ENOBUFS: too many are). The outcome comes as a
- * DONE message to the same socket. What concerns one group is done in the
- * order in which it was asked for; groups do not wait for each other.
+ * is well formed and queued. The outcome comes as a DONE message to the same
+ * socket; one that finds its buffer full is lost (ENOBUFS there). What concerns
+ * one group is done in the order in which it was asked for; groups do not wait
+ * for each other. An acknowledgement with an error is the end of it: -ENODEV (no such group or
+ * device), -ENOBUFS (too many requests are queued, or no memory), -ENOMEM, -ESHUTDOWN (the module
+ * is being unloaded; so also of BRACKET_BEGIN and GATE_ARM).
  *
  *   DONE, unicast:
  *	IOMMU_POLICY_A_COMMAND		u32	command that this is the outcome of
@@ -36,9 +39,9 @@
  *	IOMMU_POLICY_A_OWNER		u32	enum iommu_policy_owner, with EBUSY and EUSERS
  *	IOMMU_POLICY_A_HOLDER		nest	who is in the way, with EBUSY where somebody is
  *
- * Errors that any of them may report in DONE: ENODEV (no such group or device,
- * or not any more), ENOMEM, ECANCELED (given up by a later RELEASE of the socket, its end, or
- * by the end of the module).
+ * Errors that any of them may report in DONE: ENODEV (the group has gone
+ * meanwhile), ENOMEM, ECANCELED (HOLD: given up by a later RELEASE of the socket; CLAIM and HOLD: by
+ * the end of the module).
  *
  * The commands
  *
@@ -70,21 +73,24 @@
  *		IOMMU_POLICY_HOLDER_A_PID	u32	process that asked, in the initial PID namespace
  *	IOMMU_POLICY_A_BRACKET		nest	as HOLDER, present while a type bracket is open
  *	IOMMU_POLICY_A_CLAIM		nest	as HOLDER, present while the group is claimed; PORTID is 0 if persistent
- *	IOMMU_POLICY_A_TRUNCATED	flag	a dump had no room for all devices or regions: ask for the group alone
+ *	IOMMU_POLICY_A_TRUNCATED	flag	there was no room for devices and regions, and none are given; in a dump: ask for the
+ *						group alone, where there is room for about a thousand
  *
  *   HOLD: GROUP or DEVICE; COOKIE -> DONE
  *   Keeps drivers from binding to any device of the group that is no bridge,
  *   those included that join while it lasts: bind fails with -EAGAIN. What is
  *   bound stays bound. When DONE arrives no probe is in progress any more. A hold
- *   that the socket has already is no error.
+ *   that the socket has already is no error. A device that joins by its first probe (as with virtio-iommu) is
+ *   not fenced.
  *	EBUSY	another socket holds it (HOLDER), or has a bracket or claim on it
  *
  *   RELEASE: GROUP or DEVICE; FLAGS: IOMMU_POLICY_F_PROBE; COOKIE -> DONE
  *   Ends the socket's hold. With F_PROBE, as when the socket is closed, devices that lost a
  *   chance to bind are offered to the drivers before DONE is sent: those that were bound when the
- *   hold began and are not now, and those that came since. A device that some driver
- *   asked for in vain is offered again by the driver core, soon, in any
- *   case; to keep it for one driver, write driver_override before.
+ *   hold began and are not now, and those that came since. A device that the driver core matched with a
+ *   driver meanwhile (which was loaded, or got a new ID) is offered again by the core, soon, in any
+ *   case; to keep it for one driver, write driver_override before. Who wrote to a driver's bind file
+ *   had -EAGAIN, and has to write again.
  *	ENOENT	the socket does not hold the group
  *
  *   BRACKET_BEGIN: GROUP or DEVICE; FLAGS: IOMMU_POLICY_F_LIVE -> acknowledgement
@@ -92,7 +98,7 @@
  *   come or go wait, for at most IOMMU_POLICY_BRACKET_MAX_MS.
  *	-EBUSY	a kernel driver owns the group's DMA (not with F_LIVE, which is for a write of
  *		DMA-FQ to a group in use); or a socket other than this one holds it, has
- *		a bracket on it or has claimed it; or it is claimed by this one
+ *		a bracket on it or has claimed it; or it is claimed by this one or persistently
  *	-EUSERS	a user (VFIO, iommufd) owns the group's DMA
  *	-EAGAIN	a device is just arriving, and may be for this group: try again
  *	-ENODEV	no such group, or a device of it is just going
@@ -106,7 +112,8 @@
  *   as by HOLD until GATE_RELEASE. What was there before is not: arm, then look
  *   what there is. A device that has no group when it appears is let through and
  *   told of (IOMMU_POLICY_EVENT_GATE_PASSED). Armed again by its owner, or by
- *   anybody when it is nobody's, the gate takes the new settings for devices to come.
+ *   anybody when it is nobody's, the gate takes the new settings for devices to come; those
+ *   that it kept shut past their time need a GATE_RELEASE or the gate's end.
  *	-EBUSY	another socket's gate is armed (INFO_GET tells whose)
  *
  *   GATE_DISARM: nothing -> acknowledgement
@@ -116,18 +123,22 @@
  *   GATE_RELEASE: DEVICE; FLAGS: IOMMU_POLICY_F_PROBE; COOKIE -> DONE
  *   Lets one device through, whoever asks. With F_PROBE it is offered to the drivers before DONE is sent; without, it
  *   may be taken by one all the same, as with RELEASE.
- *	ENOENT	the gate does not hold it
+ *	-ENOENT	the gate does not hold it; in the acknowledgement
  *
  *   CLAIM: GROUP or DEVICE; FLAGS: IOMMU_POLICY_F_PERSISTENT; COOKIE -> DONE
  *   Takes the group's DMA: nothing that its devices do reaches memory, drivers that use
  *   DMA cannot bind (-EBUSY), nor can a user take it. A hold of the same socket may go on or end.
  *   The type file cannot be written while it lasts. A claim that
  *   the socket has, or that is persistent, is no error and takes the persistence asked for now.
- *	EBUSY	a kernel driver is bound (OWNER), or another socket has it (HOLDER)
+ *	EBUSY	a kernel driver is bound (OWNER), or another socket has a claim, hold or bracket on
+ *		it, or this one a bracket (HOLDER)
  *	EUSERS	a user (VFIO, iommufd) owns the group's DMA
  *	EOPNOTSUPP the firmware needs a 1:1 map for a device of the group (region of kind "direct")
- *	EAGAIN	a device is just coming or going, and may be one of this group: try again
- *   A claim ends by itself when the last device goes, and when a device joins that has a region of kind "direct".
+ *	EAGAIN	a device is just coming or going, and may be one of this group, or the owner has let go
+ *		in this moment: try again
+ *	others	what the IOMMU's driver said to the blocking domain
+ *   A claim ends by itself when the last device goes. A device with a region of kind "direct" that would join a claimed group ends the claim,
+ *   or, on kernels that test for it themselves, gets no group.
  *
  *   UNCLAIM: GROUP or DEVICE; FLAGS: IOMMU_POLICY_F_PROBE; COOKIE -> DONE
  *   With F_PROBE, as when the socket is closed or the module unloaded, unbound devices of the group are
@@ -285,13 +296,13 @@ enum iommu_policy_region {
 
 enum iommu_policy_event {
 	IOMMU_POLICY_EVENT_UNSPEC,
-	IOMMU_POLICY_EVENT_OWNER, /* GROUP, OWNER: the owner or the domain has, or may have, changed */
+	IOMMU_POLICY_EVENT_OWNER, /* GROUP, OWNER: either has, or may have, changed; without them: in some group, dump */
 	IOMMU_POLICY_EVENT_HELD, /* GROUP: a hold has begun */
 	IOMMU_POLICY_EVENT_RELEASED, /* GROUP: a hold has ended */
 	IOMMU_POLICY_EVENT_CLAIMED, /* GROUP */
 	IOMMU_POLICY_EVENT_UNCLAIMED, /* GROUP: by whomever, and also where the group has gone */
 	IOMMU_POLICY_EVENT_GATE_HELD, /* DEVICE, GROUP: it came, and the gate holds it */
-	IOMMU_POLICY_EVENT_GATE_PASSED, /* DEVICE: it came without a group, and the gate let it through */
+	IOMMU_POLICY_EVENT_GATE_PASSED, /* DEVICE: it came without a group (or, with GROUP: there was no memory), and was let through */
 	IOMMU_POLICY_EVENT_GATE_TIMEOUT, /* DEVICE: nobody released it in time; GATE_OPENED follows unless the gate keeps it shut */
 	IOMMU_POLICY_EVENT_GATE_OPENED, /* DEVICE: the gate holds it no more */
 	IOMMU_POLICY_EVENT_GATE_ARMED,
