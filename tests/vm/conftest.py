@@ -19,7 +19,7 @@ from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from vmtest import VM, Topology, cache, kernel, tree  # noqa: E402
+from vmtest import VM, Topology, cache, client, kernel, tree  # noqa: E402
 
 _retried: list[str] = []
 
@@ -30,6 +30,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     help='6.12, 6.1, several with commas, or all')
     group.addoption('--destdir', default=None, help="a tree made by 'make "
                     "install DESTDIR='; by default it is made here")
+    group.addoption('--long', action='store_true', help='races and stress '
+                    'for a minute each, and not for some seconds')
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -156,6 +158,38 @@ def boot(request: pytest.FixtureRequest, machines: Machines,
                   if line not in wrong]
     if made:
         _complain(made[-1], wrong)
+
+
+@pytest.fixture
+def clients(vm: VM) -> Iterator[Any]:
+    """clients() starts one more client of the kernel module."""
+    made: list[client.Client] = []
+
+    def make(**options: Any) -> client.Client:
+        made.append(client.Client(vm, **options))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.stop()
+
+
+@pytest.fixture
+def nothing_left(vm: VM) -> Iterator[None]:
+    """Whatever clients did ends with them, and leaves no trace."""
+    yield
+
+    def look() -> bool:
+        found = client.traces(vm)
+        assert not found, found
+        return True
+    vm.wait(look, what='nothing to be left')
+
+
+@pytest.fixture
+def seconds(pytestconfig: pytest.Config) -> int:
+    """How long a race or a stress goes on."""
+    return 60 if pytestconfig.getoption('--long') else 15
 
 
 def _crashed(reports: list[pytest.TestReport]) -> bool:

@@ -231,6 +231,8 @@ static void run(struct client *client, char *line)
 		client->socket = NULL;
 		client->unanswered = 0;
 		tell("closed", seq, 0);
+	} else if (!strcmp(words, "mark")) {
+		tell("mark", seq, 0);
 	} else if (!strncmp(words, "euid ", 5)) {
 		tell("euid", seq, seteuid(atoi(words + 5)) ? errno : 0);
 	} else if (!strcmp(words, "fork")) {

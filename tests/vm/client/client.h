@@ -10,7 +10,13 @@
  *
  * The number in front becomes the message's sequence number and comes back in "seq"; without one,
  * lines are counted. It checks nothing itself: a request may have every attribute or none.
- * request.c lists the words of a line.
+ * request.c lists the words of a request, loop.c those of many at once. Besides there are
+ *
+ *	events			listens to the module's events, with a socket of its own
+ *	open, close		the socket of the requests, anew
+ *	euid N			seteuid(N): who is opening or sending
+ *	fork			a copy of the sockets in another process
+ *	mark			the time
  */
 #ifndef CLIENT_H
 #define CLIENT_H

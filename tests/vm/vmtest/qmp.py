@@ -48,9 +48,14 @@ class Qmp:
             self._news.notify_all()
 
     def command(self, name: str, timeout: float = 60, **arguments: Any) -> Any:
-        """Sends a command; `_` in an argument's name stands for `-`."""
-        text = json.dumps({'execute': name, 'arguments': {
-            key.replace('_', '-'): value for key, value in arguments.items()}})
+        """Sends a command; `_` in an argument's name stands for `-`.
+
+        device_add's are properties of devices, whose names may have either.
+        """
+        if name != 'device_add':
+            arguments = {key.replace('_', '-'): value
+                         for key, value in arguments.items()}
+        text = json.dumps({'execute': name, 'arguments': arguments})
         with self._busy:
             with self._news:
                 self._answer = None

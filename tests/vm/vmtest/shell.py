@@ -52,12 +52,14 @@ def main() -> int:
     parser.add_argument('--kernel', default='6.12')
     parser.add_argument('--lazy', action='store_true',
                         help='boot default DMA-FQ and not DMA')
+    parser.add_argument('--module', action='store_true',
+                        help='with iommu_policy.ko, and policy-client')
     parser.add_argument('--append', default='', help='kernel parameters')
     parser.add_argument('command', nargs='*',
                         help='run this, and end with its exit status')
     options = parser.parse_args()
     topology = Topology(caching_mode=not options.lazy,
-                        kernel_args=options.append,
+                        kernel_args=options.append, module=options.module,
                         cold=[nvme('n0', 'rp1'), e1000e('e0', 'rp2')])
     vm = VM(topology, options.kernel, tree.build(),
             cache.root() / 'logs' / 'shell')

@@ -17,7 +17,8 @@ class Device:
 
     `size_mb` gives it a disk of its own, an empty file that stays with the
     machine under the device's `id`: what is plugged out and in again keeps its
-    data. `bus` is a root port, another bridge's id, or pcie.0.
+    data. `bus` is a root port, another bridge's id, or pcie.0. `properties`
+    have QEMU's names, some of which have an underscore.
     """
 
     driver: str
@@ -35,8 +36,7 @@ class Device:
             'addr': f'{self.slot:x}.{self.function:x}'}
         if self.size_mb:
             found['drive'] = f'disk-{self.id}'
-        found.update({key.replace('_', '-'): value
-                      for key, value in self.properties.items()})
+        found.update(self.properties)
         return found
 
 
@@ -66,7 +66,7 @@ def virtio_blk(name: str, bus: str, size_mb: int = 64, slot: int = 0,
                function: int = 0, **properties: Any) -> Device:
     """A virtio disk whose DMA does go through the IOMMU."""
     return Device('virtio-blk-pci', name, bus, slot, function, size_mb,
-                  {'iommu_platform': True, 'disable_legacy': 'on',
+                  {'iommu_platform': True, 'disable-legacy': 'on',
                    'serial': name, **properties})
 
 
