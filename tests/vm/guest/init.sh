@@ -20,9 +20,11 @@ mount -t proc proc /proc
 mount -t sysfs sysfs /sys
 mount -t devtmpfs devtmpfs /dev
 
-while read -r module; do
-	insmod "/boot-modules/$module" || die "cannot load $module"
-done < /boot-modules/order
+for list in $(cat /boot-first 2>/dev/null) order; do
+	while read -r module; do
+		insmod "/boot-modules/$module" || die "cannot load $module"
+	done < "/boot-modules/$list"
+done
 
 # The disks appear when their links are up, some time after the driver.
 tries=0

@@ -22,6 +22,9 @@ KNOWN = ('6.12', '6.1')
 # the scenario. libcrc32c asks the crypto layer for crc32c and names no module.
 BOOT = ('crc32c_generic', 'ahci', 'sd_mod', 'erofs', 'overlay')
 
+# Where this is the IOMMU, no disk has a driver before it is there.
+BOOT_VIRTIO = ('virtio_pci', 'virtio_iommu')
+
 MODULES = BOOT + (
     # network cards and what is stacked on them
     'e1000', 'e1000e', 'igb', 'igbvf', 'igc', 'vmxnet3', 'failover',
@@ -107,7 +110,8 @@ class _Selection:
         return path.with_name(path.name.split('.ko')[0] + '.ko')
 
 
-def _initrd(boot: _Selection) -> bytes:
+def _initrd(boot: dict[str, _Selection]) -> bytes:
+    """`boot`: what to load, by the name of the file that lists it."""
     archive = cpio.Cpio()
     for folder in ('proc', 'sys', 'dev', 'run', 'lower', 'modules', 'upper',
                    'root', 'extra'):
@@ -116,11 +120,11 @@ def _initrd(boot: _Selection) -> bytes:
     archive.device('dev/console', 0o020000, 5, 1)
     archive.file('bin/busybox', Path('/bin/busybox').read_bytes(), 0o755)
     archive.file('init', (cache.GUEST_FILES / 'init.sh').read_bytes(), 0o755)
-    order = []
-    for name, data in boot.chosen.items():
-        order.append(f'{name}.ko\n')
-        archive.file(f'boot-modules/{name}.ko', data)
-    archive.file('boot-modules/order', ''.join(order))
+    for order, selection in boot.items():
+        for name, data in selection.chosen.items():
+            archive.file(f'boot-modules/{name}.ko', data)
+        archive.file(f'boot-modules/{order}', ''.join(
+            f'{name}.ko\n' for name in selection.chosen))
     return archive.finish()
 
 
@@ -132,9 +136,11 @@ def _build(release: str, work: Path) -> None:
     version = tree.name
     shutil.move(str(package / 'boot' / f'vmlinuz-{version}'), work / 'vmlinuz')
 
-    boot = _Selection(tree)
+    boot = {'order': _Selection(tree), 'order.virtio': _Selection(tree)}
     for name in BOOT:
-        boot.add(name)
+        boot['order'].add(name)
+    for name in BOOT_VIRTIO:
+        boot['order.virtio'].add(name)
     (work / 'initrd').write_bytes(_initrd(boot))
 
     chosen = _Selection(tree)

@@ -71,6 +71,8 @@ class Machine:
         if units is None:
             units = [UNIT] if tree and list(tree.glob(
                 f'**/systemd/system/{UNIT}')) else []
+        if self.topology.iommu == 'virtio':
+            archive.file('boot-first', 'order.virtio\n')
         archive.file('enable', ''.join(f'{unit}\n' for unit in units))
         return archive.finish()
 
