@@ -189,7 +189,7 @@ def nothing_left(vm: VM) -> Iterator[None]:
 @pytest.fixture
 def seconds(pytestconfig: pytest.Config) -> int:
     """How long a race or a stress goes on."""
-    return 60 if pytestconfig.getoption('--long') else 15
+    return 60 if pytestconfig.getoption('--long') else 20
 
 
 def _crashed(reports: list[pytest.TestReport]) -> bool:

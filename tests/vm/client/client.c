@@ -52,7 +52,7 @@ static void tell(const char *kind, uint32_t seq, int error)
 static struct nl_sock *open_socket(void)
 {
 	struct nl_sock *socket = nl_socket_alloc();
-	int on = 1;
+	int on = 1, room = 4 << 20;
 
 	if (!socket || genl_connect(socket) < 0) {
 		nl_socket_free(socket);
@@ -60,6 +60,8 @@ static struct nl_sock *open_socket(void)
 	}
 	/* The kernel's own words about a refusal, and not a second header in memory for them. */
 	setsockopt(nl_socket_get_fd(socket), SOL_NETLINK, NETLINK_EXT_ACK, &on, sizeof(on));
+	/* Answers to requests by the thousand; without the right to it, the usual has to do. */
+	setsockopt(nl_socket_get_fd(socket), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof(room));
 	nl_socket_set_msg_buf_size(socket, 65536);
 	nl_socket_set_nonblocking(socket);
 	return socket;
@@ -91,7 +93,7 @@ static int open_main(struct client *client)
 
 static int open_events(struct client *client)
 {
-	int group, big = 1 << 20;
+	int group;
 
 	if (client->events)
 		return 0;
@@ -99,7 +101,6 @@ static int open_events(struct client *client)
 	if (!client->events)
 		return errno ?: ENOMEM;
 	nl_socket_disable_seq_check(client->events);
-	setsockopt(nl_socket_get_fd(client->events), SOL_SOCKET, SO_RCVBUFFORCE, &big, sizeof(big));
 	{
 		struct nl_sock *other = nl_socket_alloc();
 
