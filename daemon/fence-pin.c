@@ -6,19 +6,13 @@
 #include "daemon/record.h"
 #include "daemon/sysfs.h"
 
-static bool is_plain_name(const char *s)
-{
-	size_t length = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");
-
-	return length > 0 && length < 128 && !s[length];
-}
-
 static int pin(struct transaction *t, struct transaction_device *device)
 {
 	_cleanup_free_ char *override = NULL;
 	int r;
 
-	r = sysfs_read_override(device->address, &override);
+	/* It must come back from the record exactly as it was. */
+	r = fence_read_override(device->address, &override);
 	if (r < 0)
 		return r;
 	if (override && strcmp(override, TRANSACTION_PIN) == 0) {
@@ -26,9 +20,6 @@ static int pin(struct transaction *t, struct transaction_device *device)
 		device->pinned = true;
 		return 0;
 	}
-	/* It must come back from the record exactly as it was. */
-	if (override && !is_plain_name(override))
-		return -EBADMSG;
 	r = replace_str(&device->override, override);
 	if (r < 0)
 		return r;
@@ -58,7 +49,6 @@ static int pin_all(struct transaction *t, const struct transaction_device **fail
 static int unpin(const struct transaction *t, const struct transaction_device *device)
 {
 	_cleanup_free_ char *override = NULL;
-	const char *value = device->override;
 	int r;
 
 	r = sysfs_read_override(device->address, &override);
@@ -66,13 +56,7 @@ static int unpin(const struct transaction *t, const struct transaction_device *d
 		return r;
 	if (!override || strcmp(override, TRANSACTION_PIN) != 0)
 		return 0;
-	/* On the way back (a rollback or recovery) the rule's driver is not for the device yet. */
-	if (t->step >= STEP_UNFENCE && device->wanted)
-		value = device->wanted;
-	else if (t->step >= STEP_UNFENCE && device->release && device->override && device->given &&
-		 strcmp(device->override, device->given) == 0)
-		value = NULL;
-	return sysfs_write_override(device->address, value);
+	return sysfs_write_override(device->address, fence_final_override(t, device));
 }
 
 static int unpin_all(struct transaction *t, const struct transaction_device **failed)

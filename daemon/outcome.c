@@ -3,6 +3,9 @@
 
 #include "daemon/outcome.h"
 
+const char outcome_user_owned[] = "a user of VFIO or iommufd, such as a virtual machine, owns the group's DMA; the "
+				  "change is made when it lets go";
+
 void outcome_set(struct outcome *outcome, enum result result, enum problem problem, int error, const char *format, ...)
 {
 	va_list ap;
@@ -10,6 +13,7 @@ void outcome_set(struct outcome *outcome, enum result result, enum problem probl
 	outcome->result = result;
 	outcome->problem = problem;
 	outcome->error = error;
+	outcome->held = false;
 	va_start(ap, format);
 	vsnprintf(outcome->reason, sizeof(outcome->reason), format, ap);
 	va_end(ap);

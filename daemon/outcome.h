@@ -18,7 +18,7 @@ enum problem {
 
 enum result {
 	RESULT_DONE, /* the group has the type, every device its driver */
-	RESULT_PENDING, /* nothing was changed: a driver is bound that must not be unbound */
+	RESULT_PENDING, /* nothing was changed: somebody has the group from whom it must not be taken */
 	RESULT_REFUSED, /* nothing was changed: see problem */
 	RESULT_FAILED, /* tried and rolled back: see problem and reason */
 };
@@ -28,8 +28,13 @@ struct outcome {
 	enum result result;
 	enum problem problem;
 	int error; /* positive errno of the step that failed, 0 for none */
+	bool held; /* RESULT_PENDING: for a hold or a claim of somebody else, to which the kernel module testifies */
+	bool claimed; /* RESULT_DONE: the kernel module has claimed the group's DMA for a quarantine */
 	char reason[1024]; /* for a person; "" with RESULT_DONE and nothing to say */
 };
+
+/* The reason that goes with PROBLEM_USER_OWNED. */
+extern const char outcome_user_owned[];
 
 void outcome_set(struct outcome *outcome, enum result result, enum problem problem, int error, const char *format, ...)
 	_printf_(5, 6);

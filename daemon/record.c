@@ -7,6 +7,7 @@
 
 #include <ini.h>
 
+#include "daemon/fence.h"
 #include "daemon/record.h"
 #include "daemon/state-file.h"
 
@@ -35,6 +36,9 @@ static void write_body(FILE *f, const void *data)
 
 	fprintf(f, "[transaction]\ngroup=%u\nstep=%s\n", t->group, step_names[t->step]);
 	fprintf(f, "from=%s\nto=%s\n", domain_to_string(t->from), domain_to_string(t->to));
+	write_text(f, "fence", t->fence ? t->fence->name : NULL);
+	write_flag(f, "quarantined", t->quarantined);
+	write_flag(f, "claimed", t->claimed);
 	for (size_t i = 0; i < t->n_devices; i++) {
 		const struct transaction_device *d = &t->devices[i];
 
@@ -121,6 +125,18 @@ static int read_transaction_key(struct transaction *t, const char *key, const ch
 		t->to = domain_from_string(value);
 		return 0;
 	}
+	if (strcmp(key, "fence") == 0) {
+		t->fence = fence_by_name(value);
+		return t->fence ? 0 : -EBADMSG;
+	}
+	if (strcmp(key, "quarantined") == 0) {
+		t->quarantined = strcmp(value, "yes") == 0;
+		return 0;
+	}
+	if (strcmp(key, "claimed") == 0) {
+		t->claimed = strcmp(value, "yes") == 0;
+		return 0;
+	}
 	if (strcmp(key, "step") == 0)
 		for (size_t i = 0; i < ARRAY_LEN(step_names); i++)
 			if (strcmp(value, step_names[i]) == 0) {
@@ -171,6 +187,9 @@ int record_read(const char *dir, unsigned group, struct transaction **ret)
 	if (t->group != group)
 		return -EBADMSG;
 	t->record_dir = dir;
+	/* A record of an older version, which had but one. */
+	if (!t->fence)
+		t->fence = &fence_pin;
 	*ret = TAKE_PTR(t);
 	return 0;
 }

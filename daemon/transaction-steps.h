@@ -15,8 +15,31 @@ bool transaction_read_type(const struct transaction *t, enum domain *ret);
 /* Writes what T wants, unless it is there. Returns 0, or a negative errno that OUTCOME tells about. */
 int transaction_write_type(const struct transaction *t, struct outcome *outcome);
 
+/* OUTCOME for an error of a write to the type file. */
+void transaction_describe_write_error(const struct transaction *t, int error, struct outcome *outcome);
+
+/* Takes DRIVER away, also one that is just being loaded. -ENODEV: the device has let go of it by itself. */
+int transaction_unbind(const char *address, const char *driver);
+
 /* Gives DEVICE to DRIVER unless it has one; NULL: to whatever takes it, if it has lost a chance. */
 int transaction_probe_device(const struct transaction *t, const struct transaction_device *device, const char *driver);
+
+/*
+ * What the kernel module adds, see transaction-module.c. Without it each of
+ * these returns 0 and does nothing. Else 0, or a negative errno that OUTCOME
+ * tells about.
+ */
+
+/* Around a write to the type file. LIVE: a kernel driver may own the group. */
+int transaction_bracket_begin(const struct transaction *t, bool live, struct outcome *outcome);
+void transaction_bracket_end(const struct transaction *t);
+/* That no user (VFIO, iommufd) owns the group's DMA. */
+int transaction_check_owner(const struct transaction *t, struct outcome *outcome);
+/* A quarantine's hold of the group's DMA, which outlives the process. */
+int transaction_claim(struct transaction *t, struct outcome *outcome);
+int transaction_unclaim(struct transaction *t, struct outcome *outcome);
+/* Lets DEVICE through the gate; PROBE: it is offered to the drivers. True if that has been done. */
+bool transaction_let_through(const struct transaction *t, const struct transaction_device *device, bool probe);
 
 /* Undoes what T has done so far, for the reason that OUTCOME tells, and adds what could not be undone. */
 void transaction_roll_back(struct transaction *t, struct outcome *outcome);

@@ -4,6 +4,7 @@
 
 #include "daemon/fence.h"
 #include "daemon/in-use.h"
+#include "daemon/module-link.h"
 #include "daemon/record.h"
 #include "daemon/sysfs.h"
 #include "daemon/transaction-steps.h"
@@ -36,9 +37,9 @@ static void give_back(struct transaction *t, struct outcome *outcome)
 	int r;
 
 	t->step = STEP_FENCE; /* overrides as they were, not as the rule wants them */
-	r = fence_pin.open(t, &failed);
+	r = t->fence->open(t, &failed);
 	if (r < 0)
-		add_left(outcome, "the driver override", failed->address, r);
+		add_left(outcome, "the driver override", failed ? failed->address : "the group", r);
 	for (size_t i = 0; i < t->n_devices; i++) {
 		struct transaction_device *device = &t->devices[i];
 
@@ -71,17 +72,17 @@ static void unbind_again(struct transaction *t, struct outcome *outcome)
 			continue;
 		}
 		device->unbound = true;
-		r = sysfs_unbind(device->address, driver);
+		r = transaction_unbind(device->address, driver);
 		if (r < 0 && r != -ENODEV)
 			add_left(outcome, "the state", device->address, r);
 	}
 }
 
-static void put_back_override(const struct transaction_device *device)
+static void put_back_override(const struct transaction *t, const struct transaction_device *device)
 {
 	_cleanup_free_ char *override = NULL;
 
-	if (sysfs_read_override(device->address, &override) < 0)
+	if (t->step < STEP_UNFENCE || sysfs_read_override(device->address, &override) < 0)
 		return;
 	/* Only what this transaction has set, or cleared, itself. */
 	if ((device->wanted && override && strcmp(override, device->wanted) == 0) ||
@@ -105,16 +106,22 @@ static void take_back_driver(struct transaction *t, struct outcome *outcome)
 			add_reason(outcome, strempty(why));
 			continue;
 		}
-		r = sysfs_unbind(device->address, driver);
+		r = transaction_unbind(device->address, driver);
 		if (r < 0 && r != -ENODEV)
 			add_left(outcome, "the driver", device->address, r);
 	}
+}
+
+static bool stays_shut(const struct transaction *t)
+{
+	return t->from == DOMAIN_BLOCKED || t->quarantined;
 }
 
 /* The way out of quarantine that failed ends in quarantine, with all that its record remembers. */
 static void shut_again(struct transaction *t, struct outcome *outcome)
 {
 	enum domain type = DOMAIN_NONE;
+	struct outcome claiming = {};
 
 	for (size_t i = 0; i < t->n_devices; i++) {
 		struct transaction_device *device = &t->devices[i];
@@ -136,6 +143,8 @@ static void shut_again(struct transaction *t, struct outcome *outcome)
 		if (transaction_write_type(t, &writing) < 0)
 			add_reason(outcome, writing.reason);
 	}
+	if (transaction_claim(t, &claiming) < 0)
+		add_reason(outcome, claiming.reason);
 	if (t->record_dir && record_write(t->record_dir, t) < 0)
 		add_reason(outcome, "could not record the quarantine");
 	add_reason(outcome, "the quarantine stays");
@@ -145,7 +154,11 @@ void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 {
 	enum domain type = DOMAIN_NONE;
 	enum domain old = transaction_kernel_type(t->from);
+	struct outcome unclaiming = {};
 
+	/* A quarantine that has not come about: its claim would keep type and drivers from being put back. */
+	if (t->claimed && !stays_shut(t) && transaction_unclaim(t, &unclaiming) < 0)
+		add_reason(outcome, unclaiming.reason);
 	/* From unbind on: the trial write of that step may have been taken. */
 	if (t->step >= STEP_UNBIND && old != DOMAIN_NONE && transaction_read_type(t, &type) && type != old) {
 		struct outcome writing = {};
@@ -159,8 +172,8 @@ void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 		}
 	}
 	for (size_t i = 0; i < t->n_devices; i++)
-		put_back_override(&t->devices[i]);
-	if (t->from == DOMAIN_BLOCKED) {
+		put_back_override(t, &t->devices[i]);
+	if (stays_shut(t)) {
 		shut_again(t, outcome);
 		return;
 	}
@@ -172,14 +185,20 @@ void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 
 void transaction_recover(struct transaction *t, struct outcome *outcome)
 {
+	struct outcome unclaiming = {};
+
 	*outcome = (struct outcome){ .result = RESULT_DONE };
+	if (module_link_open(&t->link) < 0)
+		t->link = NULL;
 	/* Nobody has decided that a quarantine ends half-way. */
-	if (t->from == DOMAIN_BLOCKED) {
+	if (stays_shut(t)) {
 		shut_again(t, outcome);
 		return;
 	}
+	if (t->claimed && transaction_unclaim(t, &unclaiming) < 0)
+		add_reason(outcome, unclaiming.reason);
 	for (size_t i = 0; i < t->n_devices; i++)
-		put_back_override(&t->devices[i]);
+		put_back_override(t, &t->devices[i]);
 	take_back_driver(t, outcome);
 	give_back(t, outcome);
 	if (t->record_dir)

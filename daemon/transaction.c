@@ -5,6 +5,7 @@
 
 #include "daemon/fence.h"
 #include "daemon/in-use.h"
+#include "daemon/module-link.h"
 #include "daemon/record.h"
 #include "daemon/sysfs.h"
 #include "daemon/transaction-steps.h"
@@ -15,7 +16,7 @@
  *   prepare   the group is still the same devices; nothing that stays bound is in the way
  *   fence     nothing can bind any more; only now is it known what is bound
  *   unbind    each device is asked about once more right before
- *   write     the type
+ *   write     the type; a quarantine's claim is given up before, or made after
  *   unfence   overrides as they were, or the rule's driver
  *   probe     each device gets the driver it had, or the rule's
  *   verify    by reading, not by trusting the writes
@@ -27,6 +28,14 @@
 /* What a device that has lost its driver in the last step gets to go away altogether: a second. */
 #define AWAIT_TRIES 50
 #define AWAIT_USEC (20 * 1000)
+/*
+ * A driver that is just being registered probes its devices before its bind and
+ * unbind files are there (bus_add_driver() in drivers/base/bus.c). Each probe may
+ * take its time: ten seconds.
+ */
+#define REGISTER_TRIES 500
+/* How long a fence that has just been opened, or has ended with its process, may still be felt. */
+#define FENCE_GONE_TRIES 50
 
 const char *way_to_string(enum way way)
 {
@@ -55,6 +64,8 @@ struct transaction *transaction_free(struct transaction *t)
 		device_clear(&t->devices[i]);
 	free(t->devices);
 	strv_free(t->drivers_before);
+	module_link_close(t->link);
+	free(t->in_the_way);
 	free(t);
 	return NULL;
 }
@@ -119,7 +130,7 @@ static int begin(struct transaction *t, enum step step)
 	return t->record_dir ? record_write(t->record_dir, t) : 0;
 }
 
-static void describe_write_error(const struct transaction *t, int error, struct outcome *outcome)
+void transaction_describe_write_error(const struct transaction *t, int error, struct outcome *outcome)
 {
 	const char *word = domain_to_string(transaction_kernel_type(t->to));
 
@@ -157,23 +168,53 @@ static void describe_write_error(const struct transaction *t, int error, struct 
 	}
 }
 
-/* Returns 0, or a negative errno that OUTCOME already tells about. */
-int transaction_write_type(const struct transaction *t, struct outcome *outcome)
+/* 1: the group has the type already. The same word written again would give it a new domain. */
+static int compare_type(const struct transaction *t)
 {
 	_cleanup_close_ int fd = open_same_group(t);
 	enum domain current = DOMAIN_NONE;
-	int r = fd;
 
-	/* The same word written again would give the group a new domain: compare first. */
+	if (fd < 0)
+		return fd;
+	return sysfs_group_type(fd, &current) >= 0 && current == transaction_kernel_type(t->to);
+}
+
+static int compare_and_write(const struct transaction *t)
+{
+	_cleanup_close_ int fd = open_same_group(t);
+	enum domain current = DOMAIN_NONE;
+
+	if (fd < 0)
+		return fd;
+	if (sysfs_group_type(fd, &current) >= 0 && current == transaction_kernel_type(t->to))
+		return 0;
+	return sysfs_write_group_type(fd, transaction_kernel_type(t->to));
+}
+
+/* LIVE: whether a kernel driver may have the group meanwhile. */
+static int write_type(const struct transaction *t, bool live, struct outcome *outcome)
+{
+	int r = compare_type(t);
+
+	/* Before anything else: a claimed group, which cannot be written, may have what it shall have. */
+	if (r > 0)
+		return 0;
 	if (r >= 0) {
-		r = sysfs_group_type(fd, &current);
-		if (r >= 0 && current == transaction_kernel_type(t->to))
-			return 0;
-		r = sysfs_write_group_type(fd, transaction_kernel_type(t->to));
+		r = transaction_bracket_begin(t, live, outcome);
+		if (r < 0)
+			return r;
+		/* What the group is made of cannot change now, so that is looked at once more. */
+		r = compare_and_write(t);
+		transaction_bracket_end(t);
 	}
 	if (r < 0)
-		describe_write_error(t, -r, outcome);
+		transaction_describe_write_error(t, -r, outcome);
 	return r;
+}
+
+int transaction_write_type(const struct transaction *t, struct outcome *outcome)
+{
+	return write_type(t, t->way == WAY_LIVE, outcome);
 }
 
 static int fail_device(struct outcome *outcome, const struct transaction_device *device, const char *doing, int r)
@@ -195,6 +236,10 @@ static int check_may_unbind(const struct transaction *t, const struct transactio
 			    device->driver, device->address);
 		return -EBUSY;
 	}
+	/* Not even by force: the unbinding would wait for the user, and the user's guest would lose its device. */
+	r = transaction_check_owner(t, outcome);
+	if (r < 0)
+		return r;
 	if (t->force)
 		return 0;
 	r = in_use(device->address, &why);
@@ -248,13 +293,16 @@ static int read_drivers(struct transaction *t, struct outcome *outcome)
 static int step_prepare(struct transaction *t, struct outcome *outcome)
 {
 	_cleanup_close_ int fd = open_same_group(t);
+	int r;
 
 	if (fd < 0) {
-		describe_write_error(t, ESTALE, outcome);
+		transaction_describe_write_error(t, ESTALE, outcome);
 		return fd;
 	}
 	sysfs_list_drivers(&t->drivers_before);
-	return read_drivers(t, outcome);
+	/* Also where nothing of the group would be unbound: a user's group is not to be touched at all. */
+	r = transaction_check_owner(t, outcome);
+	return r < 0 ? r : read_drivers(t, outcome);
 }
 
 static int step_fence(struct transaction *t, struct outcome *outcome)
@@ -262,10 +310,39 @@ static int step_fence(struct transaction *t, struct outcome *outcome)
 	const struct transaction_device *failed = NULL;
 	int r;
 
-	r = fence_pin.close(t, &failed);
+	r = t->fence->close(t, &failed);
+	if (r == -ENOLINK && t->fence == &fence_module) {
+		/* The module has just gone, and nothing has been done yet. */
+		t->fence = &fence_pin;
+		r = t->fence->close(t, &failed);
+	}
+	if (r == -EBUSY && t->in_the_way) {
+		outcome_set(outcome, RESULT_PENDING, PROBLEM_KERNEL_REFUSED, EBUSY, "waits for %s, which holds the group",
+			    t->in_the_way);
+		outcome->held = true;
+		return r;
+	}
+	if (r == -ENODEV && !failed) {
+		transaction_describe_write_error(t, ENODEV, outcome);
+		return r;
+	}
 	if (r < 0)
 		return fail_device(outcome, failed, "holding", r);
 	return read_drivers(t, outcome);
+}
+
+int transaction_unbind(const char *address, const char *driver)
+{
+	int r;
+
+	for (unsigned i = 0; (r = sysfs_unbind(address, driver)) == -ENOENT && i < REGISTER_TRIES; i++) {
+		_cleanup_free_ char *bound = NULL;
+
+		if (sysfs_device_driver(address, &bound) < 0 || !bound || strcmp(bound, driver) != 0)
+			return -ENODEV;
+		usleep(AWAIT_USEC);
+	}
+	return r;
 }
 
 static int step_unbind(struct transaction *t, struct outcome *outcome)
@@ -281,7 +358,7 @@ static int step_unbind(struct transaction *t, struct outcome *outcome)
 	if (n_bound && t->n_devices > 1 && t->from != t->to) {
 		struct outcome trial = {};
 
-		if (transaction_write_type(t, &trial) < 0 && trial.result != RESULT_PENDING) {
+		if (write_type(t, true, &trial) < 0 && trial.result != RESULT_PENDING) {
 			*outcome = trial;
 			return -EINVAL;
 		}
@@ -299,7 +376,7 @@ static int step_unbind(struct transaction *t, struct outcome *outcome)
 		r = begin(t, STEP_UNBIND);
 		if (r < 0)
 			return fail_device(outcome, device, "recording the step for", r);
-		r = sysfs_unbind(device->address, device->driver);
+		r = transaction_unbind(device->address, device->driver);
 		if (r < 0 && r != -ENODEV) /* ENODEV: it has let go by itself */
 			return fail_device(outcome, device, "unbinding", r);
 	}
@@ -308,7 +385,13 @@ static int step_unbind(struct transaction *t, struct outcome *outcome)
 
 static int step_write(struct transaction *t, struct outcome *outcome)
 {
-	return transaction_write_type(t, outcome);
+	int r = 0;
+
+	if (t->to != DOMAIN_BLOCKED)
+		r = transaction_unclaim(t, outcome);
+	if (r >= 0)
+		r = transaction_write_type(t, outcome);
+	return r >= 0 && t->to == DOMAIN_BLOCKED ? transaction_claim(t, outcome) : r;
 }
 
 static int step_unfence(struct transaction *t, struct outcome *outcome)
@@ -316,7 +399,7 @@ static int step_unfence(struct transaction *t, struct outcome *outcome)
 	const struct transaction_device *failed = NULL;
 	int r;
 
-	r = fence_pin.open(t, &failed);
+	r = t->fence->open(t, &failed);
 	return r < 0 ? fail_device(outcome, failed, "releasing", r) : 0;
 }
 
@@ -341,9 +424,26 @@ static const char *expected_driver(const struct transaction_device *device)
 	return device->wanted ? device->wanted : device->driver;
 }
 
+/* -EAGAIN: it is still fenced; the module opens a fence a moment after it was told to, or its process has ended. */
+static int bind_when_open(const struct transaction *t, const char *address, const char *driver)
+{
+	_cleanup_free_ char *bound = NULL;
+	int r = sysfs_bind(address, driver);
+
+	for (unsigned i = 0; r == -EAGAIN && t->fence == &fence_module && i < FENCE_GONE_TRIES; i++) {
+		usleep(AWAIT_USEC);
+		r = sysfs_bind(address, driver);
+	}
+	/* The driver core has been quicker: it tries again what has been asked for while the fence was closed. */
+	if (r < 0 && sysfs_device_driver(address, &bound) >= 0 && bound && strcmp(bound, driver) == 0)
+		return 0;
+	return r;
+}
+
 int transaction_probe_device(const struct transaction *t, const struct transaction_device *device, const char *driver)
 {
 	_cleanup_free_ char *bound = NULL;
+	bool offered = transaction_let_through(t, device, !driver);
 	int r;
 
 	r = sysfs_device_driver(device->address, &bound);
@@ -351,11 +451,11 @@ int transaction_probe_device(const struct transaction *t, const struct transacti
 		return r;
 	if (!driver) {
 		/* Nobody had it. It gets a chance only if it may have lost one to the fence. */
-		if (device->fresh || device->release || driver_arrived(t))
+		if (!offered && (device->fresh || device->release || driver_arrived(t)))
 			sysfs_probe(device->address);
 		return 0;
 	}
-	r = sysfs_bind(device->address, driver);
+	r = bind_when_open(t, device->address, driver);
 	if (r == -ENOENT) {
 		/* The driver's module went away meanwhile: what is left may take it. */
 		sysfs_probe(device->address);
@@ -468,14 +568,31 @@ static void run_steps(struct transaction *t, struct outcome *outcome)
 	}
 }
 
+/*
+ * A quarantine is its pins also where the module claims the group's DMA on top
+ * of them: so neither the module's end nor anybody who gives up the claim opens
+ * it, and the way out begins at them.
+ */
+static const struct fence *choose_fence(const struct transaction *t)
+{
+	bool quarantine = t->to == DOMAIN_BLOCKED || t->from == DOMAIN_BLOCKED || t->quarantined;
+
+	return t->link && !quarantine ? &fence_module : &fence_pin;
+}
+
 void transaction_run(struct transaction *t, struct outcome *outcome)
 {
 	*outcome = (struct outcome){ .result = RESULT_DONE };
+	/* Not loaded, or not for us: everything goes without it. */
+	if (module_link_open(&t->link) < 0)
+		t->link = NULL;
+	t->fence = choose_fence(t);
 	if (t->way == WAY_TRANSACTION) {
 		run_steps(t, outcome);
+		outcome->claimed = outcome->result == RESULT_DONE && t->claimed;
 		/* A quarantine's record lives on: it is what its end has to put back. */
 		if (t->record_dir && !(t->to == DOMAIN_BLOCKED && outcome->result == RESULT_DONE) &&
-		    !(t->from == DOMAIN_BLOCKED && outcome->result != RESULT_DONE))
+		    !((t->from == DOMAIN_BLOCKED || t->quarantined) && outcome->result != RESULT_DONE))
 			record_remove(t->record_dir, t->group);
 		return;
 	}

@@ -13,6 +13,9 @@
  * unbound and which way to go is in the request. Runs in a worker process,
  * since every step may wait in the kernel.
  */
+struct fence;
+struct module_link;
+
 enum way {
 	WAY_NOTHING,
 	WAY_LIVE, /* DMA to DMA-FQ on a bound device */
@@ -53,11 +56,18 @@ struct transaction {
 	enum domain from, to; /* to: identity, DMA-FQ, DMA or blocked; from may be DOMAIN_NONE (unknown) */
 	bool force;
 	bool recovering; /* taken up from its record, only to be undone */
+	bool quarantined; /* some of its devices were in quarantine before */
+	bool claimed; /* the group's DMA has been, or may have been, claimed on the way */
 	enum step step; /* the last one begun, or undone from */
 	struct transaction_device *devices;
 	size_t n_devices;
 	char **drivers_before; /* PCI drivers that were registered when it began */
 	const char *record_dir; /* where progress is kept; NULL for none. Not owned. */
+
+	/* The worker's own, from its start on. */
+	const struct fence *fence; /* also in the record */
+	struct module_link *link; /* NULL where the kernel module is not loaded */
+	char *in_the_way; /* who has the group, where a fence could not be closed for that; may be NULL */
 };
 
 /* Reserved: no real driver may have this name. Shows in driver_override while a group is held. */

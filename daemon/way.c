@@ -134,8 +134,8 @@ enum way way_choose(const struct group *group, const struct way_options *options
 	return WAY_TRANSACTION;
 }
 
-/* What a quarantined device had before: its end gives that back. */
-static void take_from_quarantine(struct transaction_device *device, const struct transaction *quarantine)
+/* What a quarantined device had before: its end gives that back. Whether it is one. */
+static bool take_from_quarantine(struct transaction_device *device, const struct transaction *quarantine)
 {
 	for (size_t i = 0; i < quarantine->n_devices; i++) {
 		const struct transaction_device *kept = &quarantine->devices[i];
@@ -146,7 +146,9 @@ static void take_from_quarantine(struct transaction_device *device, const struct
 		device->override = kept->override;
 		device->pinned = device->unbound = true;
 		device->fresh = true; /* it lost whatever chance it had to be bound */
+		return true;
 	}
+	return false;
 }
 
 struct transaction *way_prepare(const struct group *group, enum way way, const struct way_options *options, bool force)
@@ -182,7 +184,7 @@ struct transaction *way_prepare(const struct group *group, enum way way, const s
 		};
 
 		if (quarantine && !item.bridge && !item.driver)
-			take_from_quarantine(&item, quarantine);
+			t->quarantined |= take_from_quarantine(&item, quarantine);
 		if (transaction_add_device(t, &item) < 0)
 			return NULL;
 	}

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/fence.h"
 #include "daemon/inventory.h"
 #include "daemon/log.h"
 #include "daemon/record.h"
@@ -183,6 +184,8 @@ START_TEST(record_round_trip)
 	t->from = DOMAIN_DMA;
 	t->to = DOMAIN_IDENTITY;
 	t->step = STEP_UNFENCE;
+	t->fence = &fence_module;
+	t->quarantined = true;
 	ck_assert_int_eq(transaction_add_device(t, &first), 0);
 	ck_assert_int_eq(transaction_add_device(t, &second), 0);
 	ck_assert_int_eq(record_write(fake_sysfs_root(), t), 0);
@@ -193,6 +196,8 @@ START_TEST(record_round_trip)
 	ck_assert_int_eq(record_read(fake_sysfs_root(), 12, &back), 0);
 	ck_assert_int_eq(back->step, STEP_UNFENCE);
 	ck_assert_int_eq(back->from, DOMAIN_DMA);
+	ck_assert_ptr_eq(back->fence, &fence_module);
+	ck_assert(back->quarantined && !back->claimed);
 	ck_assert_int_eq(back->to, DOMAIN_IDENTITY);
 	ck_assert_uint_eq(back->n_devices, 2);
 	ck_assert_str_eq(back->devices[0].driver, "e1000e");
@@ -212,6 +217,7 @@ START_TEST(record_garbage)
 		"[transaction]\ngroup=12\nstep=sideways\n",
 		"[transaction]\ngroup=12\n[/etc]\ndriver=x\n",
 		"[transaction]\ngroup=12\ncolour=red\n",
+		"[transaction]\ngroup=12\nfence=garden\n",
 		"[transaction]\ngroup=-1\n",
 		"\x01\x02\x03",
 	};
@@ -256,6 +262,40 @@ START_TEST(settings_file)
 	ck_assert_uint_eq(settings.max_workers, settings_default.max_workers);
 	ck_assert_uint_eq(settings.transaction_timeout_usec, settings_default.transaction_timeout_usec);
 	ck_assert_int_eq(settings.log_level, LOG_DEBUG);
+}
+END_TEST
+
+/* What an open fence leaves in driver_override. */
+START_TEST(final_override)
+{
+	static const struct {
+		const char *override, *wanted, *given, *result;
+		enum step step;
+		bool release;
+	} table[] = {
+		{ NULL, NULL, NULL, NULL, STEP_UNFENCE, false },
+		{ "a", NULL, NULL, "a", STEP_UNFENCE, false },
+		{ "a", "b", NULL, "b", STEP_UNFENCE, false },
+		{ "a", "b", NULL, "a", STEP_FENCE, false }, /* on the way back */
+		{ "a", NULL, "a", NULL, STEP_UNFENCE, true },
+		{ "a", NULL, "a", "a", STEP_FENCE, true },
+		{ "a", NULL, "b", "a", STEP_UNFENCE, true }, /* somebody else's by now */
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		struct transaction t = { .step = table[i].step };
+		struct transaction_device device = {
+			.override = (char *)table[i].override,
+			.wanted = (char *)table[i].wanted,
+			.given = (char *)table[i].given,
+			.release = table[i].release,
+		};
+
+		ck_assert_str_eq(strempty(fence_final_override(&t, &device)), strempty(table[i].result));
+	}
+	ck_assert_ptr_eq(fence_by_name("sysfs"), &fence_pin);
+	ck_assert_ptr_eq(fence_by_name("module"), &fence_module);
+	ck_assert_ptr_null(fence_by_name(""));
 }
 END_TEST
 
@@ -356,6 +396,7 @@ int main(void)
 	tcase_add_test(tc, record_round_trip);
 	tcase_add_test(tc, record_garbage);
 	tcase_add_test(tc, settings_file);
+	tcase_add_test(tc, final_override);
 	tcase_add_loop_test(tc, way, 0, ARRAY_LEN(way_table));
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
