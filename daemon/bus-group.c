@@ -3,31 +3,7 @@
 #include <string.h>
 
 #include "daemon/bus.h"
-
-/*
- * Without the kernel module only what sysfs shows is known: a bound driver is
- * the kernel's ownership, unless it is vfio-pci, which owns for a user.
- */
-const char *group_owner(const struct group *group)
-{
-	const char *owner = "none";
-
-	if (group->type == DOMAIN_BLOCKED)
-		return "policy";
-	for (size_t i = 0; i < group->n_devices; i++) {
-		const struct device *device = group->devices[i];
-
-		if (device->attributes.bridge || !device->driver)
-			continue;
-		if (strcmp(device->driver, "vfio-pci") == 0) {
-			if (group->state == STATE_USER_OWNED)
-				return "user";
-			continue;
-		}
-		owner = "kernel";
-	}
-	return owner;
-}
+#include "daemon/owner.h"
 
 static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
 		    void *userdata, sd_bus_error *error)
@@ -50,7 +26,7 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
 	else if (strcmp(property, "Reason") == 0)
 		value = strempty(group->reason);
 	else if (strcmp(property, "Owner") == 0)
-		value = group_owner(group);
+		value = owner_of(group);
 	return sd_bus_message_append(reply, "s", value);
 }
 

@@ -5,9 +5,11 @@
 #include "config.h"
 #include "daemon/bus.h"
 #include "daemon/engine.h"
+#include "daemon/fence.h"
 #include "daemon/group-store.h"
 #include "daemon/kernel.h"
 #include "daemon/log.h"
+#include "daemon/module.h"
 #include "daemon/policy-store.h"
 
 /* Reads a{sv} of booleans "rebind" and "force" into triggers. */
@@ -298,7 +300,7 @@ static int get_text(sd_bus *bus, const char *path, const char *interface, const 
 	if (strcmp(property, "Mode") == 0)
 		value = m->settings.mode == MODE_AUDIT ? "audit" : "enforce";
 	else if (strcmp(property, "Backend") == 0)
-		value = "sysfs";
+		value = module_is_there(m) ? fence_module.name : fence_pin.name;
 	return sd_bus_message_append(reply, "s", value);
 }
 

@@ -60,6 +60,4 @@ void bus_waiters_free(struct manager *m);
 /* A group goes: whoever waits for it gets an answer. */
 void bus_waiters_group_gone(struct manager *m, const struct group *group);
 
-const char *group_owner(const struct group *group);
-
 #endif

@@ -4,107 +4,14 @@
 #include <time.h>
 
 #include "daemon/bus.h"
+#include "daemon/engine-tell.h"
 #include "daemon/engine.h"
 #include "daemon/group-store.h"
 #include "daemon/log.h"
+#include "daemon/module.h"
+#include "daemon/owner.h"
 #include "daemon/way.h"
 #include "daemon/worker.h"
-
-/* The rule that a person should be shown first for a decision. */
-static const struct policy_rule *first_rule(const struct group *group)
-{
-	const struct decision *decision = &group->decision;
-
-	if (!group->decided || group->has_override)
-		return NULL;
-	if (decision->n_rules)
-		return decision->rules[decision->n_rules - 1];
-	/* Overruled or refused: nobody's rule is behind the result, and the one that wished otherwise is the news. */
-	for (size_t i = 0; i < decision->n_devices; i++)
-		if (decision->devices[i].rule)
-			return decision->devices[i].rule;
-	return NULL;
-}
-
-static struct log_fields make_fields(const struct group *group, char *const *addresses, const char *message_id)
-{
-	return (struct log_fields){
-		.message_id = message_id,
-		.group = group->id,
-		.devices = addresses,
-		.from = group->type,
-		.to = group->decided ? group->decision.target : DOMAIN_NONE,
-		.state = state_to_string(group->state),
-		.reason = group->reason,
-		.rule = first_rule(group),
-	};
-}
-
-static void log_state(const struct group *group, bool was_managed)
-{
-	static const struct {
-		const char *message_id;
-		int priority;
-	} kinds[] = {
-		[STATE_UNMANAGED] = { MESSAGE_UNMANAGED, LOG_INFO },
-		[STATE_COMPLIANT] = { NULL, LOG_DEBUG }, /* what brought it about has its own entry */
-		[STATE_PENDING] = { MESSAGE_PENDING, LOG_NOTICE },
-		[STATE_APPLYING] = { NULL, LOG_DEBUG },
-		[STATE_REFUSED] = { MESSAGE_REFUSED, LOG_WARNING },
-		[STATE_FAILED] = { MESSAGE_FAILED, LOG_ERR },
-		[STATE_USER_OWNED] = { MESSAGE_USER_OWNED, LOG_NOTICE },
-	};
-	_cleanup_free_ char **addresses = group_addresses(group);
-	struct log_fields fields =
-		make_fields(group, addresses, group->drifted ? MESSAGE_DRIFTED : kinds[group->state].message_id);
-	int priority = kinds[group->state].priority;
-
-	/* At start most groups have no rule, and that is no news. */
-	if (group->state == STATE_UNMANAGED && !was_managed)
-		priority = LOG_DEBUG;
-	log_struct(priority, &fields, "Group %u (%s%s) is %s: %s", group->id,
-		   group->n_devices ? group->devices[0]->address : "empty", group->n_devices > 1 ? ", …" : "",
-		   fields.state, strempty(group->reason));
-}
-
-struct news {
-	enum state state;
-	enum problem problem;
-	const char *reason;
-	bool drifted;
-	enum domain from; /* what Decided tells: the type now, or, where a change has just ended, that before it */
-};
-
-static void tell(struct manager *m, struct group *group, const struct news *news)
-{
-	bool was_managed = group->state != STATE_UNMANAGED;
-	bool same = group->state == news->state && group->reason && strcmp(group->reason, news->reason) == 0;
-	enum state before = group->state;
-
-	if (replace_str(&group->reason, news->reason) < 0)
-		log_oom();
-	group->state = news->state;
-	group->drifted = news->drifted;
-	group->problem = news->problem;
-	replace_str(&group->error, news->problem == PROBLEM_NONE ? NULL : news->reason);
-	if (same)
-		return;
-	if (before != news->state)
-		group->changed_usec = now_usec(CLOCK_REALTIME);
-	bus_group_changed(m, group, BUS_DIRTY_STATE);
-	log_state(group, was_managed);
-	if (news->state != STATE_APPLYING)
-		bus_emit_decided(m, group, news->from);
-	manager_update_status(m);
-}
-
-static void set_state(struct manager *m, struct group *group, enum state state, enum problem problem,
-		      const char *reason)
-{
-	struct news news = { .state = state, .problem = problem, .reason = reason, .from = group->type };
-
-	tell(m, group, &news);
-}
 
 /*
  * What tells a changed policy from the same one read again, for the devices of
@@ -205,11 +112,31 @@ static void set_unmanaged(struct manager *m, struct group *group)
 	else if (group->applied_by && group->type == group->applied && group->type != group->boot_type)
 		reason = strf("no rule now; %s was set by %s, and restore brings %s back",
 			      domain_to_string(group->type), group->applied_by, domain_to_string(group->boot_type));
-	set_state(m, group, STATE_UNMANAGED, PROBLEM_NONE,
-		  reason			      ? reason :
-		  group->decided && group->decision.reason ? group->decision.reason :
-							"no rule matches");
+	if (!reason)
+		reason = strdup(group->decided && group->decision.reason ? group->decision.reason : "no rule matches");
+	if (reason && group->type == DOMAIN_BLOCKED) {
+		char *longer = owner_describe_quarantine(m, group, reason);
+
+		free(reason);
+		reason = longer;
+	}
+	engine_set_state(m, group, STATE_UNMANAGED, PROBLEM_NONE, strempty(reason));
 	decided_first_time(group);
+}
+
+/* FROM: what it was, where that has just changed. */
+static void set_quarantined(struct manager *m, struct group *group, enum domain from)
+{
+	_cleanup_free_ char *reason = owner_describe_quarantine(m, group, group->decision.reason);
+	struct news news = {
+		/* The quarantine is in force, but not all of it. */
+		.state = group->claim_lost ? STATE_PENDING : STATE_COMPLIANT,
+		.drifted = group->claim_lost,
+		.reason = strempty(reason),
+		.from = from,
+	};
+
+	engine_tell(m, group, &news);
 }
 
 static void set_compliant(struct manager *m, struct group *group, const char *lacking)
@@ -219,9 +146,11 @@ static void set_compliant(struct manager *m, struct group *group, const char *la
 		group_store_save(group);
 	}
 	if (lacking)
-		set_state(m, group, STATE_PENDING, PROBLEM_NONE, lacking);
+		engine_set_state(m, group, STATE_PENDING, PROBLEM_NONE, lacking);
+	else if (group->type == DOMAIN_BLOCKED)
+		set_quarantined(m, group, group->type);
 	else
-		set_state(m, group, STATE_COMPLIANT, PROBLEM_NONE, group->decision.reason);
+		engine_set_state(m, group, STATE_COMPLIANT, PROBLEM_NONE, group->decision.reason);
 	decided_first_time(group);
 }
 
@@ -252,7 +181,7 @@ enum problem engine_check_override(struct manager *m, const struct group *group,
 
 static void set_refused_by_policy(struct manager *m, struct group *group)
 {
-	set_state(m, group, STATE_REFUSED, refusal_problem(group->decision.refusal), group->decision.reason);
+	engine_set_state(m, group, STATE_REFUSED, refusal_problem(group->decision.refusal), group->decision.reason);
 	decided_first_time(group);
 }
 
@@ -267,6 +196,8 @@ static bool should_act(const struct group *group, unsigned triggers, bool change
 	if (drifted)
 		return triggers & TRIGGER_POLICY;
 	if (changed || (triggers & TRIGGER_UNBOUND))
+		return true;
+	if ((group->state == STATE_USER_OWNED || group->held) && (triggers & TRIGGER_OWNER))
 		return true;
 	return group->state == STATE_PENDING && (triggers & (TRIGGER_DRIVERS | TRIGGER_BOUND | TRIGGER_LEFT));
 }
@@ -284,11 +215,11 @@ static void start(struct manager *m, struct group *group, enum way way, const st
 	if (r < 0) {
 		_cleanup_free_ char *reason = strf("cannot start a worker process: %s", strerror(-r));
 
-		set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
+		engine_set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
 		return;
 	}
-	set_state(m, group, STATE_APPLYING, PROBLEM_NONE, group->decision.reason);
-	fields = make_fields(group, addresses, MESSAGE_DECIDED);
+	engine_set_state(m, group, STATE_APPLYING, PROBLEM_NONE, group->decision.reason);
+	fields = engine_log_fields(group, addresses, MESSAGE_DECIDED);
 	log_struct(force ? LOG_WARNING : LOG_INFO, &fields, "Group %u (%s%s): %s to %s%s, way: %s; %s", group->id,
 		   group->devices[0]->address, group->n_devices > 1 ? ", …" : "", domain_to_string(group->type),
 		   domain_to_string(group->decision.target), force ? " BY FORCE, in use or not" : "", way_to_string(way),
@@ -307,7 +238,7 @@ static void set_drifted(struct manager *m, struct group *group)
 	else
 		reason = strf("drifted: somebody else gave a device another driver than its rule; %s", again);
 	news.reason = strempty(reason);
-	tell(m, group, &news);
+	engine_tell(m, group, &news);
 }
 
 static bool has_endpoint(const struct group *group)
@@ -326,7 +257,7 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 	enum way way = way_choose(group, &options, &lacking, &reason);
 
 	if (group->decision.target == DOMAIN_BLOCKED && !has_endpoint(group)) {
-		set_state(m, group, STATE_REFUSED, PROBLEM_KERNEL_REFUSED,
+		engine_set_state(m, group, STATE_REFUSED, PROBLEM_KERNEL_REFUSED,
 			  "the group has nothing but bridges, which cannot be blocked");
 		decided_first_time(group);
 		return;
@@ -337,15 +268,21 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 	}
 	drifted = !changed && group->applied == group->decision.target &&
 		  (group->type != group->decision.target || group->drifted || group->state == STATE_COMPLIANT);
+	/* A worker would find the same, and must not be told to wait in the kernel for the user. */
+	if (owner_is_user(group) && !drifted) {
+		engine_set_state(m, group, STATE_USER_OWNED, PROBLEM_USER_OWNED, outcome_user_owned);
+		decided_first_time(group);
+		return;
+	}
 	if (!should_act(group, triggers, changed, drifted)) {
 		if (drifted)
 			set_drifted(m, group);
 		else if (way == WAY_WAIT && group->state == STATE_PENDING && reason)
-			set_state(m, group, STATE_PENDING, PROBLEM_NONE, reason);
+			engine_set_state(m, group, STATE_PENDING, PROBLEM_NONE, reason);
 		return;
 	}
 	if (way == WAY_WAIT) {
-		set_state(m, group, STATE_PENDING, PROBLEM_NONE, reason ? reason : "waits for a driver to let go");
+		engine_set_state(m, group, STATE_PENDING, PROBLEM_NONE, reason ? reason : "waits for a driver to let go");
 		decided_first_time(group);
 		return;
 	}
@@ -355,13 +292,13 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 						  domain_to_string(group->decision.target), way_to_string(way),
 						  group->decision.reason);
 
-		set_state(m, group, STATE_PENDING, PROBLEM_NONE, strempty(audit));
+		engine_set_state(m, group, STATE_PENDING, PROBLEM_NONE, strempty(audit));
 		decided_first_time(group);
 		return;
 	}
 	if (worker_in_the_way(m, group)) {
 		group->waiting |= triggers | TRIGGER_REQUEST;
-		set_state(m, group, STATE_PENDING, PROBLEM_NONE,
+		engine_set_state(m, group, STATE_PENDING, PROBLEM_NONE,
 			  "waits for an earlier change of the same devices to end in the kernel");
 		return;
 	}
@@ -383,7 +320,7 @@ void engine_evaluate(struct manager *m, struct group *group, unsigned triggers)
 		 * Drivers that let go and come back now are the worker's own doing. Taken for news, a change that
 		 * fails would be tried again at once, for ever; what is bound in the end is read in the end.
 		 */
-		group->again |= triggers & ~(TRIGGER_BOUND | TRIGGER_UNBOUND);
+		group->again |= triggers & ~(TRIGGER_BOUND | TRIGGER_UNBOUND | TRIGGER_OWNER);
 		return;
 	}
 	triggers |= group->waiting;
@@ -412,6 +349,8 @@ void engine_evaluate(struct manager *m, struct group *group, unsigned triggers)
 		bus_group_changed(m, group, BUS_DIRTY_STATE);
 		bus_devices_changed(m, group);
 	}
+	if (group->decision.verdict == VERDICT_UNMANAGED || group->decision.target == DOMAIN_BLOCKED)
+		owner_keep_claim(m, group, triggers);
 	switch (group->decision.verdict) {
 	case VERDICT_UNMANAGED:
 		set_unmanaged(m, group);
@@ -441,7 +380,7 @@ static void note_drivers(struct group *group, const struct transaction *t)
 
 static void note_applied(struct group *group, const struct transaction *t)
 {
-	const struct policy_rule *rule = first_rule(group);
+	const struct policy_rule *rule = engine_first_rule(group);
 
 	note_drivers(group, t);
 	group->applied = group->decision.target;
@@ -472,20 +411,6 @@ static bool is_bound(const struct group *group)
 	return false;
 }
 
-static void log_applied(const struct group *group, const struct transaction *t, uint64_t duration_usec)
-{
-	_cleanup_free_ char **addresses = group_addresses(group);
-	struct log_fields fields = make_fields(group, addresses, MESSAGE_APPLIED);
-
-	fields.from = t->from;
-	fields.to = t->to;
-	fields.duration_usec = duration_usec;
-	log_struct(LOG_NOTICE, &fields, "Group %u (%s%s) changed from %s to %s in %llu ms: %s", group->id,
-		   group->n_devices ? group->devices[0]->address : "empty", group->n_devices > 1 ? ", …" : "",
-		   domain_to_string(t->from), domain_to_string(t->to),
-		   (unsigned long long)(duration_usec / USEC_PER_MSEC), group->decision.reason);
-}
-
 void engine_policy_changed(struct manager *m)
 {
 	for (size_t i = 0; i < m->inventory.n_groups; i++) {
@@ -510,8 +435,8 @@ static void finish_recovery(struct manager *m, struct group *group, const struct
 					   outcome->reason);
 	struct log_fields fields;
 
-	set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
-	fields = make_fields(group, addresses, MESSAGE_RECOVERED);
+	engine_set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
+	fields = engine_log_fields(group, addresses, MESSAGE_RECOVERED);
 	log_struct(*outcome->reason ? LOG_ERR : LOG_WARNING, &fields, "Group %u: %s", group->id, strempty(reason));
 	if (again)
 		manager_queue_group(m, group->id, again);
@@ -523,7 +448,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 	unsigned again;
 
 	if (group->worker) { /* late: the worker is still there */
-		set_state(m, group, STATE_FAILED, outcome->problem, outcome->reason);
+		engine_set_state(m, group, STATE_FAILED, outcome->problem, outcome->reason);
 		bus_group_settled(m, group);
 		return;
 	}
@@ -531,7 +456,12 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 	again = group->again;
 	group->again = 0;
 	/* Our own doing, and handled a moment ago: see engine_evaluate(). */
-	manager_forget(m, group->id, TRIGGER_BOUND | TRIGGER_UNBOUND);
+	manager_forget(m, group->id, TRIGGER_BOUND | TRIGGER_UNBOUND | TRIGGER_OWNER);
+	if (outcome->result == RESULT_DONE && t->way == WAY_TRANSACTION && !t->recovering)
+		group->claimed = outcome->claimed;
+	group->claim_lost = false;
+	/* Whoever let go meanwhile was not listened to either. */
+	module_query(m, group);
 	if (group_refresh(group) == -ENODEV) {
 		log_notice("Group %u went while its type was being changed: %s", group->id, outcome->reason);
 		return; /* the removal's own event is on its way */
@@ -555,8 +485,11 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		};
 
 		note_applied(group, t);
-		tell(m, group, &news);
-		log_applied(group, t, duration_usec);
+		if (group->type == DOMAIN_BLOCKED)
+			set_quarantined(m, group, t->from);
+		else
+			engine_tell(m, group, &news);
+		engine_log_applied(group, t, duration_usec);
 		decided_first_time(group);
 		/* The rule's driver may still be missing, or the decision may be another by now. */
 		manager_queue_group(m, group->id, again | TRIGGER_BOUND);
@@ -568,16 +501,25 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		_cleanup_free_ char *reason = strf("the type is %s after %s was written and accepted",
 						   domain_to_string(group->type), domain_to_string(t->to));
 
-		set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
+		engine_set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
 		decided_first_time(group);
 	} else if ((again & (TRIGGER_PLUGGED | TRIGGER_LEFT)) &&
 		   (outcome->error == ESTALE || outcome->error == ENODEV || outcome->error == ENOENT)) {
 		/* Devices came or went meanwhile, which is no failure: for those that are there now it is done again. */
 		manager_queue_group(m, group->id, again);
+	} else if (outcome->result == RESULT_FAILED && outcome->error == ENOLINK) {
+		/* The kernel module was unloaded under the worker: once more, without it. */
+		manager_queue_group(m, group->id, again | TRIGGER_PLUGGED);
 	} else {
-		enum problem problem = outcome->result == RESULT_PENDING ? PROBLEM_NONE : outcome->problem;
+		struct news news = {
+			.state = state_of(outcome),
+			.problem = outcome->result == RESULT_PENDING ? PROBLEM_NONE : outcome->problem,
+			.held = outcome->held,
+			.reason = outcome->reason,
+			.from = group->type,
+		};
 
-		set_state(m, group, state_of(outcome), problem, outcome->reason);
+		engine_tell(m, group, &news);
 		/* The driver that it was to wait for may have let go meanwhile, which was not listened to. */
 		if (outcome->result == RESULT_PENDING && outcome->problem == PROBLEM_NONE && !is_bound(group))
 			again |= TRIGGER_UNBOUND;

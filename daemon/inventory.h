@@ -5,6 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include <linux/iommu_policy.h>
+
 #include "daemon/outcome.h"
 #include "daemon/sysfs.h"
 #include "daemon/transaction.h"
@@ -61,8 +63,20 @@ struct group {
 	uint64_t changed_usec; /* CLOCK_REALTIME */
 
 	enum domain applied; /* what the daemon has brought about or found right; to notice that somebody else wrote it */
+	bool held; /* the state says that it waits for a hold or a claim of somebody else to end */
 	bool drifted; /* the state says that somebody else changed what the daemon had brought about */
 	char *applied_by; /* "FILE:LINE" or "SetGroupType", NULL where the daemon has not changed it */
+
+	/* What the kernel module tells; nothing of it is known where that is not loaded. */
+	bool owner_known; /* owner is */
+	enum iommu_policy_owner owner;
+	bool claimed; /* its DMA, by whomever */
+	bool claim_missed; /* it was not claimed any more when last asked: once more */
+	bool claim_lost; /* somebody else ended the claim of a quarantine that is in force */
+	uint32_t claim_seq; /* a claim that is under way, 0: none */
+	unsigned claim_tries;
+	int claim_error; /* positive errno of the last one */
+	bool query_due; /* it is about to be asked */
 
 	bool has_override; /* SetGroupType */
 	struct decide_override override;

@@ -30,6 +30,8 @@
 #define MESSAGE_POLICY_ERROR "6499f5fe701d4c999770dad94d703109"
 #define MESSAGE_POLICY_KEPT "b7ec199f1b1f41e6afa81f99538f4400"
 #define MESSAGE_RECOVERED "ee1b5ba7d8ac4f069c5a3a74f9ee21f0"
+#define MESSAGE_MODULE_CAME "204be75cda184d26a3652bac8a8a2b49"
+#define MESSAGE_MODULE_WENT "e06a0fcfc85d414cafe5d380864c6ff6"
 #define MESSAGE_NO_IOMMU "60e6bbf54d464756b7ff0c5b1259d7b1"
 
 /* Fields of design section 9; what is NULL, negative or zero is left out. */

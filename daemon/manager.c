@@ -12,9 +12,11 @@
 #include "config.h"
 #include "daemon/bus.h"
 #include "daemon/engine.h"
+#include "daemon/gate.h"
 #include "daemon/group-store.h"
 #include "daemon/log.h"
 #include "daemon/manager.h"
+#include "daemon/module.h"
 #include "daemon/options.h"
 #include "daemon/policy-store.h"
 #include "daemon/record.h"
@@ -48,6 +50,7 @@ static int on_queue(sd_event_source *s, void *userdata)
 		bus_group_settled(m, group);
 	}
 	free(queue);
+	gate_look(m);
 	manager_update_status(m);
 	return 0;
 }
@@ -99,6 +102,7 @@ bool manager_group_settled(const struct manager *m, const struct group *group)
 
 void manager_worker_free(struct manager *m)
 {
+	gate_look(m);
 	for (size_t i = 0; i < m->inventory.n_groups; i++)
 		if (m->inventory.groups[i]->waiting)
 			manager_queue_group(m, m->inventory.groups[i]->id, 0);
@@ -145,6 +149,8 @@ int manager_device_seen(struct manager *m, const char *address, unsigned trigger
 	if (had_group && ((seqnum && seqnum <= device->group->own_seqnum) || (triggers & TRIGGER_PLUGGED)))
 		return 0;
 	bus_group_changed(m, device->group, had_group ? BUS_DIRTY_TYPE : BUS_DIRTY_DEVICES);
+	if (!had_group)
+		module_query(m, device->group);
 	if (added && device->fresh && device->attributes.multifunction) {
 		sd_event_source_set_time_relative(m->plug_source, PLUG_SETTLE_USEC);
 		return sd_event_source_set_enabled(m->plug_source, SD_EVENT_ONESHOT);
@@ -243,6 +249,8 @@ static int on_stop(sd_event_source *s, const struct signalfd_siginfo *si, void *
 	(void)si;
 	m->stopping = true;
 	sd_notify(0, "STOPPING=1");
+	/* What is plugged in while we wait for the end of changes would wait for us. */
+	gate_update(m);
 	if (m->n_running == 0)
 		return sd_event_exit(m->event, EXIT_SUCCESS);
 	log_info("Waiting for changes under way before stopping");
@@ -273,6 +281,7 @@ void manager_load_settings(struct manager *m)
 	if (m->settings.mode != before)
 		manager_queue_all(m, TRIGGER_CHANGED);
 	bus_manager_changed(m, "Mode");
+	gate_update(m);
 }
 
 static int add_sources(struct manager *m)
@@ -380,8 +389,12 @@ static int start(struct manager *m)
 	/* Watched before it is read, so that nothing falls between the two. */
 	if (!m->options->once && (r = policy_store_watch(m)) < 0)
 		return r;
-	if ((r = policy_store_start(m)) < 0 || (r = uevent_listen(m)) < 0 ||
-	    (r = uevent_enumerate(m, TRIGGER_START)) < 0)
+	if ((r = policy_store_start(m)) < 0 || (r = uevent_listen(m)) < 0)
+		return r;
+	/* The gate is armed before it is looked what there is: between the two would be devices that are neither. */
+	if (!m->options->once && (r = module_start(m)) < 0)
+		return r;
+	if ((r = uevent_enumerate(m, TRIGGER_START)) < 0)
 		return r;
 	report_iommu(m);
 	recover(m);
@@ -424,6 +437,7 @@ int manager_run(const struct options *options)
 	}
 	bus_stop(&m);
 	worker_free_all(&m);
+	module_stop(&m);
 	uevent_stop(&m);
 	policy_store_free(&m);
 	inventory_clear(&m.inventory);
@@ -431,6 +445,7 @@ int manager_run(const struct options *options)
 	sd_event_source_disable_unref(m.settled_timer);
 	sd_event_source_disable_unref(m.queue_source);
 	sd_event_source_disable_unref(m.plug_source);
+	sd_event_source_disable_unref(m.claim_source);
 	sd_event_unref(m.event);
 	free(m.queue);
 	free(m.status);

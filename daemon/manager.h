@@ -10,6 +10,8 @@
 #include "daemon/settings.h"
 #include "policy/policy.h"
 
+struct gate;
+struct module;
 struct options;
 struct waiter;
 
@@ -26,6 +28,7 @@ enum trigger {
 	TRIGGER_LEFT = 1 << 8, /* a device of the group was unplugged */
 	TRIGGER_DRIVERS = 1 << 9, /* a driver was registered */
 	TRIGGER_CHANGED = 1 << 10, /* TRIGGER_POLICY: and this group's decision is another */
+	TRIGGER_OWNER = 1 << 11, /* its DMA is somebody else's, or nobody holds it any more */
 };
 
 /* Everything of the running daemon; one instance, passed along. */
@@ -58,6 +61,10 @@ struct manager {
 
 	struct worker *workers;
 	size_t n_running; /* workers that are within their deadline */
+
+	struct module *module; /* see module.h; NULL with --once */
+	struct gate *gate;
+	sd_event_source *claim_source;
 
 	sd_bus *bus;
 	sd_event_source *bus_retry_source, *flush_source;

@@ -20,6 +20,9 @@ const struct settings settings_default = {
 	.mode = MODE_ENFORCE,
 	.max_workers = 8,
 	.transaction_timeout_usec = 30 * USEC_PER_SEC,
+	.gate = true,
+	.gate_timeout_usec = 10 * USEC_PER_SEC,
+	.gate_on_timeout = GATE_OPEN,
 	.log_level = LOG_INFO,
 };
 
@@ -32,6 +35,19 @@ static bool parse_number(const char *value, unsigned long min, unsigned long max
 	errno = 0;
 	*ret = strtoul(value, &end, 10);
 	return !errno && !*end && *ret >= min && *ret <= max;
+}
+
+/* The words that systemd takes too. */
+static bool parse_bool(const char *value, bool *ret)
+{
+	static const char *const words[] = { "no", "yes", "false", "true", "off", "on", "0", "1" };
+
+	for (size_t i = 0; i < ARRAY_LEN(words); i++)
+		if (strcasecmp(value, words[i]) == 0) {
+			*ret = i % 2;
+			return true;
+		}
+	return false;
 }
 
 /* What was expected, where VALUE is not that; NULL where it is. */
@@ -51,6 +67,17 @@ static const char *take(struct settings *settings, const char *key, const char *
 		if (!parse_number(value, 1, TIMEOUT_SEC_LIMIT, &number))
 			return "seconds, 1 to 3600";
 		settings->transaction_timeout_usec = number * USEC_PER_SEC;
+	} else if (strcmp(key, "Gate") == 0) {
+		if (!parse_bool(value, &settings->gate))
+			return "yes or no";
+	} else if (strcmp(key, "GateTimeoutSec") == 0) {
+		if (!parse_number(value, 1, TIMEOUT_SEC_LIMIT, &number))
+			return "seconds, 1 to 3600";
+		settings->gate_timeout_usec = number * USEC_PER_SEC;
+	} else if (strcmp(key, "GateOnTimeout") == 0) {
+		if (strcasecmp(value, "open") != 0 && strcasecmp(value, "hold") != 0)
+			return "open or hold";
+		settings->gate_on_timeout = strcasecmp(value, "hold") == 0 ? GATE_HOLD : GATE_OPEN;
 	} else if (strcmp(key, "LogLevel") == 0) {
 		int level = log_level_from_string(value);
 
@@ -58,7 +85,7 @@ static const char *take(struct settings *settings, const char *key, const char *
 			return "emerg, alert, crit, err, warning, notice, info or debug";
 		settings->log_level = level;
 	} else {
-		return "Mode, MaxWorkers, TransactionTimeoutSec or LogLevel";
+		return "Mode, MaxWorkers, TransactionTimeoutSec, Gate, GateTimeoutSec, GateOnTimeout or LogLevel";
 	}
 	return NULL;
 }

@@ -10,10 +10,18 @@ enum mode {
 	MODE_AUDIT, /* decides, reports and logs, and changes nothing */
 };
 
+enum gate_on_timeout {
+	GATE_OPEN, /* the device goes to its driver, whatever the policy */
+	GATE_HOLD, /* it goes on waiting, also for a daemon that has died */
+};
+
 struct settings {
 	enum mode mode;
 	unsigned max_workers;
 	uint64_t transaction_timeout_usec;
+	bool gate; /* devices that are plugged in wait for their policy, where the kernel module is loaded */
+	uint64_t gate_timeout_usec;
+	enum gate_on_timeout gate_on_timeout;
 	int log_level; /* syslog priority */
 };
 

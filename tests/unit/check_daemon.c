@@ -249,6 +249,8 @@ START_TEST(settings_file)
 	fake_file("# comment\n[Daemon]\nMode = Audit\nMaxWorkers = 3\nTransactionTimeoutSec=9\nLogLevel=debug\n",
 		  "settings");
 	settings_load(path, &settings);
+	ck_assert(settings.gate && settings.gate_on_timeout == GATE_OPEN);
+	ck_assert_uint_eq(settings.gate_timeout_usec, 10 * USEC_PER_SEC);
 	ck_assert_int_eq(settings.mode, MODE_AUDIT);
 	ck_assert_uint_eq(settings.max_workers, 3);
 	ck_assert_uint_eq(settings.transaction_timeout_usec, 9 * USEC_PER_SEC);
@@ -262,6 +264,26 @@ START_TEST(settings_file)
 	ck_assert_uint_eq(settings.max_workers, settings_default.max_workers);
 	ck_assert_uint_eq(settings.transaction_timeout_usec, settings_default.transaction_timeout_usec);
 	ck_assert_int_eq(settings.log_level, LOG_DEBUG);
+}
+END_TEST
+
+START_TEST(settings_of_the_gate)
+{
+	_cleanup_free_ char *path = strf("%s/settings", fake_sysfs_root());
+	struct settings settings;
+
+	fake_file("[Daemon]\nGate=off\nGateTimeoutSec=3600\nGateOnTimeout = Hold\n", "settings");
+	settings_load(path, &settings);
+	ck_assert(!settings.gate && settings.gate_on_timeout == GATE_HOLD);
+	ck_assert_uint_eq(settings.gate_timeout_usec, 3600 * USEC_PER_SEC);
+	fake_file("[Daemon]\nGate=maybe\nGateTimeoutSec=3601\nGateOnTimeout=shut\n", "settings");
+	settings_load(path, &settings);
+	ck_assert(settings.gate && settings.gate_on_timeout == GATE_OPEN);
+	ck_assert_uint_eq(settings.gate_timeout_usec, 10 * USEC_PER_SEC);
+	fake_file("[Daemon]\nGate=\nGateTimeoutSec=0\nGateOnTimeout=\n", "settings");
+	settings_load(path, &settings);
+	ck_assert(settings.gate && settings.gate_on_timeout == GATE_OPEN);
+	ck_assert_uint_eq(settings.gate_timeout_usec, 10 * USEC_PER_SEC);
 }
 END_TEST
 
@@ -396,6 +418,7 @@ int main(void)
 	tcase_add_test(tc, record_round_trip);
 	tcase_add_test(tc, record_garbage);
 	tcase_add_test(tc, settings_file);
+	tcase_add_test(tc, settings_of_the_gate);
 	tcase_add_test(tc, final_override);
 	tcase_add_loop_test(tc, way, 0, ARRAY_LEN(way_table));
 	suite_add_tcase(suite, tc);
