@@ -21,9 +21,11 @@ sys.path.insert(0, str(HERE.parent / 'vm'))
 from vmtest import VM, Device, Topology, cache, e1000e, nvme, tree  # noqa: E402
 
 TYPE = 'identity'
+BOOT_TYPE = 'DMA'
 UNIT = 'iommu-policyd'
+MODULE = 'iommu_policy'
 TOPOLOGY = Topology(
-    ports=['rp1'], load=['e1000e', 'nvme'],
+    ports=['rp1'], load=['e1000e', 'nvme'], module=True,
     policy={'50-bench.conf': f'[all]\nmatch-class = 01 02\n'
                              f'match-address = 0000:01:*\ndomain = {TYPE}\n'})
 CASES: list[tuple[Device, str]] = [(e1000e('nic', 'rp1'), 'e1000e'),
@@ -56,6 +58,33 @@ def _times(vm: VM, device: Device, words: str, count: int) -> list[int]:
     return [int(line) for line in found]
 
 
+# What acts at a hotplug, and how the machine is brought to that.
+_RULE, _AWAY = '/etc/iommu-policyd/policy.d/50-bench.conf', '/run/50-bench.conf'
+_NOBODY = f'systemctl stop {UNIT}; modprobe -rq {MODULE}'
+_DAEMON = f'if [ -e {_AWAY} ]; then mv {_AWAY} {_RULE}; fi; ' \
+          f'systemctl restart {UNIT}; modprobe'
+WAYS = {
+    'nobody': _NOBODY,
+    'by hand': _NOBODY,
+    'rebind': f'{_DAEMON} -rq {MODULE}',     # the daemon without the module
+    'gate': f'{_DAEMON} {MODULE}',
+    'no rule': f'mv {_RULE} {_AWAY}; systemctl restart {UNIT}; '
+               f'modprobe {MODULE}',         # through the gate all the same
+}
+RATIOS = (('gate', 'nobody', 'what gate and change cost'),
+          ('no rule', 'nobody', 'what the gate alone costs'),
+          ('gate', 'rebind', 'what the gate saves'),
+          ('rebind', 'by hand', "what the daemon's care costs"),
+          ('gate', 'by hand', ''))
+
+
+def _words(way: str, address: str, driver: str) -> str:
+    if way == 'by hand':
+        return f'act {address} {TYPE} {driver}'
+    type_ = BOOT_TYPE if way in ('nobody', 'no rule') else TYPE
+    return f'watch {address} {type_}'
+
+
 def _hotplug(vm: VM, device: Device, driver: str, count: int) -> None:
     vm.plug(device)
     address = vm.address(device.id)
@@ -63,24 +92,25 @@ def _hotplug(vm: VM, device: Device, driver: str, count: int) -> None:
     vm.unplug(device.id)
     vm.wait(lambda: not vm.present(address), what='the device to go')
 
-    by_hand: list[int] = []
-    daemon: list[int] = []
-    # Half of the one, all of the other, the other half: a drift hits both.
-    for times, acting, share in ((by_hand, True, count // 2),
-                                 (daemon, False, count),
-                                 (by_hand, True, count - count // 2)):
-        vm.run(f'systemctl {"stop" if acting else "start"} {UNIT}')
-        words = f'act {address} {TYPE} {driver}' if acting \
-            else f'watch {address} {TYPE}'
-        times += _times(vm, device, words, share)
-    vm.run(f'systemctl start {UNIT}')
+    times: dict[str, list[int]] = {way: [] for way in WAYS}
+    # Half of each, and the other half the other way round: a drift hits all.
+    for ways, share in ((list(WAYS), count // 2),
+                        (list(WAYS)[::-1], count - count // 2)):
+        for way in ways:
+            vm.run(WAYS[way])
+            times[way] += _times(vm, device, _words(way, address, driver),
+                                 share)
+    vm.run(WAYS['gate'])
 
-    for name, times in (('by hand', by_hand), ('iommu-policyd', daemon)):
-        print(f'{driver:8} {name:14} median {statistics.median(times) / 1000:7.1f} ms'
-              f'   {min(times) / 1000:7.1f} to {max(times) / 1000:7.1f} ms'
-              f'   ({len(times)} times)')
-    ratio = statistics.median(daemon) / statistics.median(by_hand)
-    print(f'{driver:8} iommu-policyd / by hand   {ratio:.2f}', flush=True)
+    median = {way: statistics.median(found) for way, found in times.items()}
+    for way, found in times.items():
+        print(f'{driver:8} {way:8} median {median[way] / 1000:7.1f} ms'
+              f'   {min(found) / 1000:7.1f} to {max(found) / 1000:7.1f} ms'
+              f'   ({len(found)} times)')
+    for way, other, meaning in RATIOS:
+        print(f'{driver:8} {way:7} / {other:8} '
+              f'{median[way] / median[other]:5.2f}   {meaning}'.rstrip(),
+              flush=True)
 
 
 def _status(vm: VM, *names: str) -> dict[str, int]:
@@ -130,8 +160,8 @@ def main() -> int:
     vm = VM(TOPOLOGY, options.kernel, options.destdir or tree.build(),
             cache.root() / 'logs' / 'bench')
     try:
-        print(f'ADD uevent to type {TYPE} applied and driver bound, kernel '
-              f'{vm.out("uname -r")}:', flush=True)
+        print(f'ADD uevent to driver bound, under type {TYPE} but for '
+              f'nobody, kernel {vm.out("uname -r")}:', flush=True)
         vm.write('/tmp/hotplug', program, 0o755)
         for device, driver in CASES:
             _hotplug(vm, device, driver, options.count)

@@ -22,9 +22,12 @@ MESSAGES = {
     'refused': '836dda4713d444acbbddc178b5354d53',
     'failed': '1e4bd510e63b464b977b500675d5d349',
     'user-owned': '05d101dce79a4d92a1ae15adde39e885',
+    'drifted': '9a70026844df4e5ab0481086609514f5',
     'unmanaged': 'c635a119cabd44d4a2bfee25c57c9755',
     'policy-loaded': '1fbdcf58f90743888d0340a52aef4cfd',
     'policy-error': '6499f5fe701d4c999770dad94d703109',
+    'module-came': '204be75cda184d26a3652bac8a8a2b49',
+    'module-went': 'e06a0fcfc85d414cafe5d380864c6ff6',
     'policy-kept': 'b7ec199f1b1f41e6afa81f99538f4400',
 }
 
