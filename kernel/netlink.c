@@ -9,6 +9,7 @@
 #include <linux/slab.h>
 #include <net/genetlink.h>
 #include <net/net_namespace.h>
+#include <net/sock.h>
 
 #include "bracket.h"
 #include "compat.h"
@@ -75,10 +76,17 @@ static const struct nla_policy gate_policy[IOMMU_POLICY_A_MAX + 1] = {
 	[IOMMU_POLICY_A_GATE] = NLA_POLICY_NESTED(gate_settings_policy),
 };
 
+/* netlink_capable() itself looks at the opener only where a message does not name its destination, as most do. */
+static bool is_capable(const struct sk_buff *skb, int cap)
+{
+	return netlink_capable(skb, cap) &&
+	       file_ns_capable(NETLINK_CB(skb).sk->sk_socket->file, &init_user_ns, cap);
+}
+
 /* As the type file: of whoever opened the socket and of whoever sends, in the initial user namespace. */
 static int check_caller(const struct sk_buff *skb)
 {
-	return netlink_capable(skb, CAP_SYS_ADMIN) && netlink_capable(skb, CAP_SYS_RAWIO) ? 0 : -EPERM;
+	return is_capable(skb, CAP_SYS_ADMIN) && is_capable(skb, CAP_SYS_RAWIO) ? 0 : -EPERM;
 }
 
 static struct holder caller(const struct genl_info *info)
