@@ -27,7 +27,8 @@ _retried: list[str] = []
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup('virtual machines')
     group.addoption('--kernel', default=kernel.DEFAULT,
-                    help='6.12, 6.1, several with commas, or all')
+                    help='6.12, 6.1, several with commas, or all; debug '
+                    'has to be named')
     group.addoption('--destdir', default=None, help="a tree made by 'make "
                     "install DESTDIR='; by default it is made here")
     group.addoption('--long', action='store_true', help='races and stress '
@@ -48,7 +49,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if 'kernel_release' in metafunc.fixturenames:
         names = metafunc.config.kernels
         for mark in metafunc.definition.iter_markers('kernels'):
-            names = [name for name in names if name in mark.args]
+            names = [name for name in names
+                     if kernel.series(name) in mark.args]
         metafunc.parametrize('kernel_release', names, scope='module')
 
 

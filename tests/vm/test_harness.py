@@ -7,9 +7,9 @@ import time
 
 import pytest
 
-from vmtest import (CommandFailed, Topology, e1000e, nvme, pair, pci_bridge,
-                    e1000)
-from vmtest.kernellog import complaints
+from vmtest import (CommandFailed, Topology, e1000, e1000e, kernel, nvme, pair,
+                    pci_bridge)
+from vmtest.kernellog import complaints, leaks
 
 TOPOLOGY = Topology(
     ports=['rp1', 'rp2', 'rp3'],
@@ -21,7 +21,7 @@ TOPOLOGY = Topology(
 
 
 def test_boots_the_kernel_asked_for(vm, kernel_release):
-    assert vm.out('uname -r').startswith(f'{kernel_release}.')
+    assert vm.out('uname -r').startswith(f'{kernel.series(kernel_release)}.')
     assert vm.out('systemctl is-system-running') == 'running'
 
 
@@ -146,10 +146,24 @@ def test_kernel_complaints_are_seen(vm):
     for line in ('Oops: 0002 [#1] PREEMPT SMP',
                  'WARNING: CPU: 1 PID: 7 at drivers/iommu/iommu.c:1',
                  'INFO: task modprobe:7 blocked for more than 120 seconds.',
+                 'WARNING: inconsistent lock state',
+                 'WARNING: HARDIRQ-safe -> HARDIRQ-unsafe lock order detected',
+                 'kmemleak: Cannot insert 0x1 into the object search tree',
                  'DMAR: [DMA Read NO_PASID] Request device [01:00.0] fault'):
         assert complaints(line) == [line]
         assert complaints(line, ['vm-harness']) == [line]
-    assert complaints('usb 1-1: debug: all is well') == []
+    for line in ('usb 1-1: debug: all is well',
+                 'kmemleak: 3 new suspected memory leaks (see /sys/kernel)'):
+        assert complaints(line) == []
+
+
+def test_leaks_of_the_module_are_told_from_others():
+    of = 'unreferenced object 0x1 (size 8):\n  backtrace (crc 0):\n    {}\n'
+    ours = [of.format('group_get+0x1/0x2 [iommu_policy]'),
+            of.format('0xffffffffc0123456')]    # it has been unloaded
+    others = [of.format('acpi_init+0x1/0x2'), of.format('f+0x1/0x2 [e1000e]')]
+    assert leaks(''.join([others[0], *ours, others[1]])) \
+        == [entry.rstrip() for entry in ours]
 
 
 def test_a_crash_of_qemu_is_retried_once(vm, request):

@@ -13,10 +13,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import apt, cache, cpio
+from . import apt, cache, cpio, debugkernel
 
 DEFAULT = '6.12'
-KNOWN = ('6.12', '6.1')
+KNOWN = ('6.12', '6.1')    # all; the one that looks for bugs is extra
 
 # What mounts the root, in this order; everything else is loaded by udev or by
 # the scenario. libcrc32c asks the crypto layer for crc32c and names no module.
@@ -129,12 +129,16 @@ def _initrd(boot: dict[str, _Selection]) -> bytes:
 
 
 def _build(release: str, work: Path) -> None:
-    package = work / 'package'
-    (work / 'package-version').write_text(
-        apt.unpack(apt.kernel_package(release), package))
+    if release == debugkernel.NAME:
+        package = debugkernel.get()
+        package_version = (package / 'package-version').read_text()
+    else:
+        package = work / 'package'
+        package_version = apt.unpack(apt.kernel_package(release), package)
+    (work / 'package-version').write_text(package_version)
     tree, = (package / 'lib' / 'modules').iterdir()
     version = tree.name
-    shutil.move(str(package / 'boot' / f'vmlinuz-{version}'), work / 'vmlinuz')
+    shutil.copy(package / 'boot' / f'vmlinuz-{version}', work / 'vmlinuz')
 
     boot = {'order': _Selection(tree), 'order.virtio': _Selection(tree)}
     for name in BOOT:
@@ -161,18 +165,24 @@ def _build(release: str, work: Path) -> None:
     (layer / 'lib').unlink()
     cache.command('mkfs.erofs', '-zlz4', work / 'modules.erofs', layer)
     (work / 'version').write_text(version)
-    shutil.rmtree(package)
+    shutil.rmtree(work / 'package', ignore_errors=True)
     shutil.rmtree(layer)
+
+
+def series(release: str) -> str:
+    """The series that `release` belongs to, for tests that ask."""
+    return debugkernel.BASE if release == debugkernel.NAME else release
 
 
 def get(release: str = DEFAULT) -> Kernel:
     """The kernel `release`, downloaded and prepared when it is not yet."""
     here = Path(__file__)
-    folder = cache.cached(
-        f'kernel-{release}',
-        [release, apt.host_codename(), here, here.with_name('cpio.py'),
-         cache.GUEST_FILES / 'init.sh'],
-        lambda work: _build(release, work))
+    inputs = [release, apt.host_codename(), here, here.with_name('cpio.py'),
+              cache.GUEST_FILES / 'init.sh']
+    if release == debugkernel.NAME:
+        inputs.append(str(debugkernel.get()))
+    folder = cache.cached(f'kernel-{release}', inputs,
+                          lambda work: _build(release, work))
     return Kernel(release, (folder / 'version').read_text(),
                   (folder / 'package-version').read_text(),
                   folder / 'vmlinuz', folder / 'modules.erofs',

@@ -7,12 +7,21 @@ import re
 from typing import Iterable
 
 _COMPLAINTS = re.compile('|'.join((
-    r'\bOops\b', r'\bBUG: ', r'\bWARNING: (CPU:|possible|suspicious|bad)',
+    r'\bOops\b', r'\bBUG: ', r'\bWARNING: (CPU:|\S+:\d+ at )',
     r'Kernel panic', r'general protection', r'blocked for more than',
     r'\bKASAN\b', r'\bUBSAN\b', r'unable to handle', r'refcount_t: ',
     r'list_(add|del) corruption', r'invalid opcode', r'stack segment',
-    r'divide error', r'double fault', r'bad page state', r'kmemleak',
+    r'divide error', r'double fault', r'bad page state',
     r'slab-use-after-free', r'use-after-free', r'double-free',
+    # lockdep's reports (the rest of them begin with BUG), and its giving up
+    r'\bWARNING: (possible|suspicious|bad|inconsistent|held lock|lock held'
+    r'|Nested lock|\S+-safe -> |.* still has locks held)',
+    r'INFO: trying to register non-static key',
+    r'turning off the locking correctness validator',
+    r'\bODEBUG: ',
+    # What it suspects is looked at one by one; see leaks().
+    r'kmemleak: (?!Kernel memory leak detector initialized'
+    r'|Automatic memory scanning|\d+ new suspected)',
     # DMA that the IOMMU had to stop: a device that was let down.
     r'DMAR: \[.*fault', r'DMAR: DRHD: handling fault', r'DMAR: ERROR',
     r'AMD-Vi: Event logged',
@@ -25,3 +34,14 @@ def complaints(text: str, expected: Iterable[str] = ()) -> list[str]:
     return [line for line in text.splitlines()
             if _COMPLAINTS.search(line)
             and not any(pattern.search(line) for pattern in allowed)]
+
+
+# Who asked for the memory: a function of the module, or one that has lost its
+# name since, as those of a module do when it is unloaded.
+_OURS = re.compile(r'\[iommu_policy\]|^ +(\[<\w+>\] )?0x[0-9a-f]{16}$', re.M)
+
+
+def leaks(text: str) -> list[str]:
+    """The entries of kmemleak's file that the project's module is in."""
+    entries = re.split(r'^(?=unreferenced object)', text, flags=re.M)[1:]
+    return [entry.rstrip() for entry in entries if _OURS.search(entry)]

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import cache, cpio, image, kernel, module
+from . import cache, cpio, image, kernel, module, pace
 from .channel import Channel
 from .qmp import Qmp
 from .topology import Device, Topology
@@ -60,6 +60,9 @@ class Machine:
             archive.tree(tree, 'extra')
         if self.topology.module:
             module.add(archive, guest, 'extra')
+        if pace.slowness(guest.release) > 1:
+            archive.file('extra/etc/systemd/system/service.d/slow.conf',
+                         pace.unit(guest.release))
         for name, text in self.topology.policy.items():
             archive.file(f'extra/{POLICY}/{name}', text)
         for path, data in self.topology.files.items():
@@ -107,7 +110,8 @@ class Machine:
         split = ',kernel-irqchip=split' if top.iommu == 'intel' else ''
         words = ['qemu-system-x86_64', '-machine', f'q35{split}',
                  '-accel', 'tcg,thread=multi', '-cpu', 'max',
-                 '-m', f'{top.ram_mb}M', '-smp', str(top.cpus),
+                 '-m', f'{pace.memory(guest.release, top.ram_mb)}M',
+                 '-smp', str(top.cpus),
                  '-nodefaults', '-display', 'none', '-no-reboot',
                  '-no-user-config', *top.iommu_words(),
                  '-kernel', str(guest.vmlinuz), '-initrd', str(initrd),

@@ -11,7 +11,7 @@ import re
 import shutil
 from pathlib import Path
 
-from . import apt, cache, cpio, tree
+from . import apt, cache, cpio, debugkernel, tree
 from .kernel import Kernel
 
 NAME = 'iommu_policy'
@@ -41,6 +41,8 @@ def _build_headers(guest: Kernel, work: Path) -> None:
 
 def headers(guest: Kernel) -> Path:
     """A build tree of the guest's kernel, for KDIR=."""
+    if guest.release == debugkernel.NAME:
+        return debugkernel.headers()
     folder = cache.cached(f'headers-{guest.release}',
                           [guest.version, guest.package, Path(__file__)],
                           lambda work: _build_headers(guest, work))
@@ -78,7 +80,7 @@ def get(guest: Kernel) -> Path:
     names = [name for name in tree.sources('kernel/') if _SOURCE.search(name)]
     if not names:
         raise RuntimeError('there is no module in kernel/')
-    inputs: list[Path | str] = [guest.version, guest.package, Path(__file__)]
+    inputs: list[Path | str] = [str(headers(guest)), Path(__file__)]
     for name in names:
         inputs += [name, cache.TOP / name]
     folder = cache.cached(f'module-{guest.release}', inputs,

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Callable, Sequence
 
-from . import kernellog
+from . import kernellog, pace
 from .channel import GuestGone
 from .machine import POLICY, Machine
 from .topology import Device, Topology
@@ -72,7 +72,7 @@ class Job:
             'poll', timeout=wait, answer_in=wait + 60, job=self.number))
 
     def wait(self, timeout: float = 60, check: bool = True) -> Result:
-        result = self.peek(timeout)
+        result = self.peek(timeout * self._vm.slowness)
         if result.status is None:
             raise TimeoutError(f'still running after {timeout} s: {result}')
         if check and result.status:
@@ -93,14 +93,16 @@ class VM:
                  logs: Path) -> None:
         self.topology = topology
         self.release = release
+        self.slowness = pace.slowness(release)
         self.logs = logs
         self.machine = Machine(topology, release, tree, logs)
         self._plugged: dict[str, Device] = {
             device.id: device
             for device in [*topology.port_devices(), *topology.cold]}
         self._console_seen = 0
+        boot_timeout = topology.boot_timeout * self.slowness
         try:
-            self.machine.channel.wait_ready(topology.boot_timeout)
+            self.machine.channel.wait_ready(boot_timeout)
             self.agent_after = time.monotonic() - self.machine.started
             if topology.wait == 'running':
                 self.run('systemctl is-system-running --wait', check=False,
@@ -121,7 +123,8 @@ class VM:
                 **members: Any) -> dict[str, Any]:
         """One request to the agent; tells a crash of QEMU from other ends."""
         try:
-            return self.machine.channel.request(op, answer_in, members)
+            return self.machine.channel.request(
+                op, answer_in * self.slowness, members)
         except GuestGone as error:
             self.machine.check()
             raise GuestGone(f'{error}\n{self.machine.console_tail()}') \
@@ -134,7 +137,7 @@ class VM:
             command = shlex.join(command)
         data = input.encode() if isinstance(input, str) else input
         state = self.request('run', timeout + 60, command=command,
-                             timeout=timeout,
+                             timeout=timeout * self.slowness,
                              input=base64.b64encode(data).decode())
         result = _result(command, state)
         if result.status is None:
@@ -157,7 +160,7 @@ class VM:
         """Writes a file (folders are made), through no temporary name."""
         data = text.encode() if isinstance(text, str) else text
         try:
-            self.machine.channel.write(path, data, mode)
+            self.machine.channel.write(path, data, mode, 60 * self.slowness)
         except GuestGone:
             self.machine.check()
             raise
@@ -192,7 +195,7 @@ class VM:
         raise AssertionError, OSError or LookupError to say "not yet", and the
         last of these is told when time runs out.
         """
-        deadline = time.monotonic() + timeout
+        deadline = time.monotonic() + timeout * self.slowness
         last: Any = None
         while True:
             try:
@@ -248,8 +251,8 @@ class VM:
         for name in slots.values():
             self.qmp('device_del', id=name)
         for name in names:
-            self.machine.qmp.wait_event('DEVICE_DELETED', mark, timeout,
-                                        device=name)
+            self.machine.qmp.wait_event('DEVICE_DELETED', mark,
+                                        timeout * self.slowness, device=name)
             if self._plugged.pop(name).size_mb:
                 self.qmp('blockdev-del', node_name=f'disk-{name}')
 
@@ -345,6 +348,26 @@ class VM:
         return [name for name in names
                 if name not in self.topology.expect_failed]
 
+    def checkers(self) -> list[str]:
+        """What a kernel that looks for bugs has found and not printed."""
+        if not self.exists('/proc/lockdep_stats'):
+            return []
+        wrong = []
+        # After its first report it looks no further.
+        if self.run('grep -q "debug_locks: *1$" /proc/lockdep_stats',
+                    check=False).status:
+            wrong.append('lockdep has turned itself off')
+        # An object counts when two scans, of which it was old enough for the
+        # first, have not met a pointer to it.
+        result = self.run('cd /sys/kernel/debug && for i in 1 2; do sleep 6; '
+                          'echo scan > kmemleak || exit; done; cat kmemleak',
+                          check=False, timeout=120)
+        (self.logs / 'kmemleak.txt').write_text(str(result))
+        if result.status:
+            wrong.append('kmemleak could not be asked')
+        return wrong + [f'kmemleak: {entry}'
+                        for entry in kernellog.leaks(result.stdout)]
+
     def collect(self) -> list[str]:
         """Brings journal and kernel log back; tells what is wrong."""
         if not self.machine.alive():
@@ -359,6 +382,7 @@ class VM:
             text = (self.logs / 'dmesg.txt').read_text(errors='replace')
             wrong = kernellog.complaints(text, self.topology.expect_kernel)
             wrong += [f'{name} failed' for name in self.failed_units()]
+            wrong += self.checkers()
         except (OSError, GuestGone, TimeoutError) as error:
             wrong.append(f'no logs from the guest: {error}')
         return wrong
