@@ -54,6 +54,24 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize('kernel_release', names, scope='module')
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Keeps a file's tests of one kernel together: each change is a boot.
+
+    pytest would go to and fro where a test has parameters of its own.
+    """
+    files: dict[Path, int] = {}
+    kernels: dict[str, int] = {}
+
+    def place(item: pytest.Item) -> tuple[int, int]:
+        release = getattr(item, 'callspec', None) \
+            and item.callspec.params.get('kernel_release')
+        return (files.setdefault(item.path, len(files)),
+                kernels.setdefault(str(release), len(kernels)))
+
+    items.sort(key=place)
+
+
 class Machines:
     """The machines that are up; at most one for a file and kernel."""
 
