@@ -11,8 +11,7 @@
 #include "daemon/bus.h"
 #include "daemon/gate.h"
 #include "daemon/log.h"
-#include "daemon/module-link.h"
-#include "daemon/module.h"
+#include "daemon/module-internal.h"
 #include "daemon/owner.h"
 
 /*
@@ -24,22 +23,6 @@
  * The kernel handles what is sent before the sending returns, so the order of
  * requests is the order in which they take effect.
  */
-
-/* A hundred virtual functions that come at once are some thousand events. The system's limit may be lower. */
-#define EVENTS_BUFFER (1 << 20)
-/* Datagrams handled before other sources of the loop get their turn. */
-#define BURST 64
-
-struct module {
-	struct nl_sock *requests, *events;
-	sd_event_source *requests_source, *events_source, *query_source;
-	struct module_family family;
-	bool there;
-	uint32_t seq;
-	uint32_t dump; /* number of the dump under way, 0: none */
-	bool dump_again;
-	bool forbidden; /* it does not serve us */
-};
 
 bool module_is_there(const struct manager *m)
 {
@@ -65,7 +48,7 @@ uint32_t module_send(struct manager *m, struct module_request *request)
 }
 
 /* Everything again: when the module has come, and after events have been lost. */
-static void dump(struct manager *m)
+void module_dump(struct manager *m)
 {
 	struct module_request request = { .command = IOMMU_POLICY_CMD_GROUP_GET, .dump = true };
 	struct module *module = m->module;
@@ -142,7 +125,7 @@ static void on_dump_end(struct manager *m)
 	m->module->dump = 0;
 	m->module->dump_again = false;
 	if (again)
-		dump(m);
+		module_dump(m);
 }
 
 static int on_answer(struct nlmsghdr *message, void *userdata)
@@ -187,8 +170,6 @@ static int on_answer(struct nlmsghdr *message, void *userdata)
 	return 0;
 }
 
-static void module_went(struct manager *m);
-
 static int on_requests(sd_event_source *s, int fd, uint32_t revents, void *userdata)
 {
 	struct manager *m = userdata;
@@ -197,7 +178,7 @@ static int on_requests(sd_event_source *s, int fd, uint32_t revents, void *userd
 	(void)s;
 	(void)fd;
 	(void)revents;
-	for (int i = 0; i < BURST && r > 0; i++)
+	for (int i = 0; i < MODULE_BURST && r > 0; i++)
 		r = module_socket_receive(m->module->requests, on_answer, m);
 	if (m->module->forbidden) {
 		log_warning("The kernel module iommu_policy may not be used by this process (CAP_SYS_ADMIN and "
@@ -206,7 +187,7 @@ static int on_requests(sd_event_source *s, int fd, uint32_t revents, void *userd
 	} else if (r == -ENOBUFS) {
 		/* Which answers were lost is not known; whatever waits for one asks again in time. */
 		m->module->dump = 0;
-		dump(m);
+		module_dump(m);
 	} else if (r < 0) {
 		log_debug("Cannot hear the kernel module's answers: %s", strerror(-r));
 	}
@@ -256,7 +237,7 @@ static int open_requests(struct manager *m)
 	return r < 0 ? r : 0;
 }
 
-static void module_went(struct manager *m)
+void module_went(struct manager *m)
 {
 	struct module *module = m->module;
 
@@ -269,7 +250,7 @@ static void module_went(struct manager *m)
 	tell(m, false);
 }
 
-static void module_came(struct manager *m, const struct module_family *family, bool starting)
+void module_came(struct manager *m, const struct module_family *family, bool starting)
 {
 	struct module *module = m->module;
 	int r;
@@ -297,110 +278,8 @@ static void module_came(struct manager *m, const struct module_family *family, b
 	 * before the gate was armed have been listened to all the time.
 	 */
 	gate_update(m);
-	dump(m);
+	module_dump(m);
 	tell(m, starting);
-}
-
-static void on_family(struct manager *m, struct nlmsghdr *message)
-{
-	struct module_family family;
-	uint8_t command;
-
-	if (!genlmsg_valid_hdr(message, 0))
-		return;
-	command = genlmsg_hdr(message)->cmd;
-	if (module_parse_family(message, IOMMU_POLICY_GENL_NAME, IOMMU_POLICY_MCGRP_EVENTS, &family) < 0 ||
-	    !family.ours)
-		return;
-	if (command == CTRL_CMD_NEWFAMILY)
-		module_came(m, &family, false);
-	else if (command == CTRL_CMD_DELFAMILY && m->module->family.id == family.id)
-		module_went(m);
-}
-
-static int on_event_message(struct nlmsghdr *message, void *userdata)
-{
-	struct manager *m = userdata;
-	struct module_event event;
-	struct group *group;
-
-	if (message->nlmsg_type == GENL_ID_CTRL) {
-		on_family(m, message);
-		return 0;
-	}
-	if (!m->module->there || message->nlmsg_type != m->module->family.id || !genlmsg_valid_hdr(message, 0) ||
-	    genlmsg_hdr(message)->cmd != IOMMU_POLICY_CMD_EVENT || module_parse_event(message, &event) < 0)
-		return 0;
-	gate_event(m, &event);
-	group = event.has_group ? inventory_group(&m->inventory, event.group) : NULL;
-	switch (event.event) {
-	case IOMMU_POLICY_EVENT_OWNER:
-		if (!event.has_group)
-			dump(m); /* the module has lost count of whose it was */
-		/* fallthrough */
-	case IOMMU_POLICY_EVENT_RELEASED:
-	case IOMMU_POLICY_EVENT_CLAIMED:
-	case IOMMU_POLICY_EVENT_UNCLAIMED:
-		/* An event is a hint: what is so by now is asked for. */
-		if (group)
-			module_query(m, group);
-		break;
-	default:
-		break;
-	}
-	return 0;
-}
-
-/* News were lost: both the module itself and all that it told may be another by now. */
-static void resync(struct manager *m)
-{
-	struct module_family family;
-	uint32_t notify;
-	int r = module_find(&family, &notify);
-
-	log_warning("The kernel's queue of events ran over; asking the kernel module for everything again");
-	if (r == 0 || r == -EPROTONOSUPPORT) {
-		bool known = m->module->there && m->module->family.id == family.id;
-
-		module_came(m, &family, false);
-		if (known)
-			dump(m);
-	} else if (r == -ENOENT) {
-		module_went(m);
-	}
-}
-
-static int on_events(sd_event_source *s, int fd, uint32_t revents, void *userdata)
-{
-	struct manager *m = userdata;
-	int r = 1;
-
-	(void)s;
-	(void)fd;
-	(void)revents;
-	for (int i = 0; i < BURST && r > 0; i++)
-		r = module_socket_receive(m->module->events, on_event_message, m);
-	if (r == -ENOBUFS)
-		resync(m);
-	else if (r < 0)
-		log_debug("Cannot hear the kernel module's events: %s", strerror(-r));
-	return 0;
-}
-
-static int listen_to_events(struct manager *m, uint32_t notify)
-{
-	struct module *module = m->module;
-	int r;
-
-	module->events = module_socket_new();
-	if (!module->events)
-		return -errno;
-	nl_socket_disable_seq_check(module->events);
-	nl_socket_set_buffer_size(module->events, EVENTS_BUFFER, 0);
-	if (nl_socket_add_membership(module->events, (int)notify) < 0)
-		return -EIO;
-	r = sd_event_add_io(m->event, &module->events_source, nl_socket_get_fd(module->events), EPOLLIN, on_events, m);
-	return r < 0 ? r : 0;
 }
 
 int module_start(struct manager *m)
@@ -418,7 +297,7 @@ int module_start(struct manager *m)
 	    (r = gate_start(m)) < 0)
 		return r;
 	found = module_find(&family, &notify);
-	r = notify ? listen_to_events(m, notify) : -EAFNOSUPPORT;
+	r = notify ? module_listen(m, notify) : -EAFNOSUPPORT;
 	/* Once more: it may have been loaded just before we listened. */
 	if (r >= 0)
 		found = module_find(&family, &notify);

@@ -12,8 +12,14 @@ enum domain transaction_kernel_type(enum domain domain);
 /* The group's type now; false where it cannot be read. */
 bool transaction_read_type(const struct transaction *t, enum domain *ret);
 
+/* The group's directory, if its number still stands for the devices of the request; else -ESTALE. */
+int transaction_open_group(const struct transaction *t);
+
 /* Writes what T wants, unless it is there. Returns 0, or a negative errno that OUTCOME tells about. */
 int transaction_write_type(const struct transaction *t, struct outcome *outcome);
+
+/* The same also while drivers have the group, for the kernel to refuse it with its reason. */
+int transaction_try_type(const struct transaction *t, struct outcome *outcome);
 
 /* OUTCOME for an error of a write to the type file. */
 void transaction_describe_write_error(const struct transaction *t, int error, struct outcome *outcome);
@@ -23,6 +29,13 @@ int transaction_unbind(const char *address, const char *driver);
 
 /* Gives DEVICE to DRIVER unless it has one; NULL: to whatever takes it, if it has lost a chance. */
 int transaction_probe_device(const struct transaction *t, const struct transaction_device *device, const char *driver);
+
+/*
+ * The driver that DEVICE has in the end, malloc'd, NULL for none. A device that
+ * is being unplugged has lost it a moment before it goes itself, and that is no
+ * failure of its driver: waits for either.
+ */
+int transaction_await_driver(const char *address, char **ret);
 
 /*
  * What the kernel module adds, see transaction-module.c. Without it each of

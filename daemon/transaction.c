@@ -25,18 +25,6 @@
  * so that whatever is found after a crash is undone from the record alone.
  */
 
-/* What a device that has lost its driver in the last step gets to go away altogether: a second. */
-#define AWAIT_TRIES 50
-#define AWAIT_USEC (20 * 1000)
-/*
- * A driver that is just being registered probes its devices before its bind and
- * unbind files are there (bus_add_driver() in drivers/base/bus.c). Each probe may
- * take its time: ten seconds.
- */
-#define REGISTER_TRIES 500
-/* How long a fence that has just been opened, or has ended with its process, may still be felt. */
-#define FENCE_GONE_TRIES 50
-
 const char *way_to_string(enum way way)
 {
 	static const char *const names[] = {
@@ -89,132 +77,10 @@ int transaction_add_device(struct transaction *t, const struct transaction_devic
 	return 0;
 }
 
-/* blocked without the kernel module: strict translation, no driver, and the fence stays closed. */
-enum domain transaction_kernel_type(enum domain domain)
-{
-	return domain == DOMAIN_BLOCKED ? DOMAIN_DMA : domain;
-}
-
-bool transaction_read_type(const struct transaction *t, enum domain *ret)
-{
-	_cleanup_close_ int fd = sysfs_open_group(t->group);
-
-	return fd >= 0 && sysfs_group_type(fd, ret) >= 0;
-}
-
-/* The group's directory, if its number still stands for the devices of the request. */
-static int open_same_group(const struct transaction *t)
-{
-	_cleanup_close_ int fd = sysfs_open_group(t->group);
-	_cleanup_strv_ char **devices = NULL;
-	int r, result;
-
-	if (fd < 0)
-		return fd;
-	r = sysfs_group_devices(fd, &devices, NULL);
-	if (r < 0)
-		return r;
-	if (strv_len(devices) != t->n_devices)
-		return -ESTALE;
-	for (size_t i = 0; i < t->n_devices; i++)
-		if (!strv_contains(devices, t->devices[i].address))
-			return -ESTALE;
-	result = fd;
-	fd = -1;
-	return result;
-}
-
 static int begin(struct transaction *t, enum step step)
 {
 	t->step = step;
 	return t->record_dir ? record_write(t->record_dir, t) : 0;
-}
-
-void transaction_describe_write_error(const struct transaction *t, int error, struct outcome *outcome)
-{
-	const char *word = domain_to_string(transaction_kernel_type(t->to));
-
-	switch (error) {
-	case EPERM:
-	case EBUSY:
-		outcome_set(outcome, RESULT_PENDING, PROBLEM_KERNEL_REFUSED, error,
-			    "the kernel refuses %s while a driver or a user has a device of the group", word);
-		break;
-	case EINVAL:
-		if (t->n_devices > 1)
-			outcome_set(outcome, RESULT_REFUSED, PROBLEM_KERNEL_REFUSED, error,
-				    "the kernel refuses %s for a group of %zu devices "
-				    "(kernels before 6.4 change groups of one device only)",
-				    word, t->n_devices);
-		else
-			outcome_set(outcome, RESULT_REFUSED, PROBLEM_KERNEL_REFUSED, error,
-				    "the kernel refuses %s for this device "
-				    "(untrusted, or its IOMMU cannot do it; dmesg may tell)",
-				    word);
-		break;
-	case EACCES:
-		outcome_set(outcome, RESULT_REFUSED, PROBLEM_KERNEL_REFUSED, error,
-			    "not allowed to write the type (CAP_SYS_ADMIN and CAP_SYS_RAWIO are needed)");
-		break;
-	case ENODEV:
-	case ENOENT:
-	case ESTALE:
-		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, error,
-			    "the group's devices changed while its type was to be changed");
-		break;
-	default:
-		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, error, "writing the type %s: %s", word,
-			    strerror(error));
-	}
-}
-
-/* 1: the group has the type already. The same word written again would give it a new domain. */
-static int compare_type(const struct transaction *t)
-{
-	_cleanup_close_ int fd = open_same_group(t);
-	enum domain current = DOMAIN_NONE;
-
-	if (fd < 0)
-		return fd;
-	return sysfs_group_type(fd, &current) >= 0 && current == transaction_kernel_type(t->to);
-}
-
-static int compare_and_write(const struct transaction *t)
-{
-	_cleanup_close_ int fd = open_same_group(t);
-	enum domain current = DOMAIN_NONE;
-
-	if (fd < 0)
-		return fd;
-	if (sysfs_group_type(fd, &current) >= 0 && current == transaction_kernel_type(t->to))
-		return 0;
-	return sysfs_write_group_type(fd, transaction_kernel_type(t->to));
-}
-
-/* LIVE: whether a kernel driver may have the group meanwhile. */
-static int write_type(const struct transaction *t, bool live, struct outcome *outcome)
-{
-	int r = compare_type(t);
-
-	/* Before anything else: a claimed group, which cannot be written, may have what it shall have. */
-	if (r > 0)
-		return 0;
-	if (r >= 0) {
-		r = transaction_bracket_begin(t, live, outcome);
-		if (r < 0)
-			return r;
-		/* What the group is made of cannot change now, so that is looked at once more. */
-		r = compare_and_write(t);
-		transaction_bracket_end(t);
-	}
-	if (r < 0)
-		transaction_describe_write_error(t, -r, outcome);
-	return r;
-}
-
-int transaction_write_type(const struct transaction *t, struct outcome *outcome)
-{
-	return write_type(t, t->way == WAY_LIVE, outcome);
 }
 
 static int fail_device(struct outcome *outcome, const struct transaction_device *device, const char *doing, int r)
@@ -292,7 +158,7 @@ static int read_drivers(struct transaction *t, struct outcome *outcome)
 
 static int step_prepare(struct transaction *t, struct outcome *outcome)
 {
-	_cleanup_close_ int fd = open_same_group(t);
+	_cleanup_close_ int fd = transaction_open_group(t);
 	int r;
 
 	if (fd < 0) {
@@ -331,20 +197,6 @@ static int step_fence(struct transaction *t, struct outcome *outcome)
 	return read_drivers(t, outcome);
 }
 
-int transaction_unbind(const char *address, const char *driver)
-{
-	int r;
-
-	for (unsigned i = 0; (r = sysfs_unbind(address, driver)) == -ENOENT && i < REGISTER_TRIES; i++) {
-		_cleanup_free_ char *bound = NULL;
-
-		if (sysfs_device_driver(address, &bound) < 0 || !bound || strcmp(bound, driver) != 0)
-			return -ENODEV;
-		usleep(AWAIT_USEC);
-	}
-	return r;
-}
-
 static int step_unbind(struct transaction *t, struct outcome *outcome)
 {
 	size_t n_bound = 0;
@@ -358,7 +210,7 @@ static int step_unbind(struct transaction *t, struct outcome *outcome)
 	if (n_bound && t->n_devices > 1 && t->from != t->to) {
 		struct outcome trial = {};
 
-		if (write_type(t, true, &trial) < 0 && trial.result != RESULT_PENDING) {
+		if (transaction_try_type(t, &trial) < 0 && trial.result != RESULT_PENDING) {
 			*outcome = trial;
 			return -EINVAL;
 		}
@@ -403,65 +255,12 @@ static int step_unfence(struct transaction *t, struct outcome *outcome)
 	return r < 0 ? fail_device(outcome, failed, "releasing", r) : 0;
 }
 
-/* A driver that was loaded while the fence was closed has missed the devices. */
-static bool driver_arrived(const struct transaction *t)
-{
-	_cleanup_strv_ char **drivers = NULL;
-
-	if (!t->drivers_before || sysfs_list_drivers(&drivers) < 0)
-		return false;
-	for (char **driver = drivers; driver && *driver; driver++)
-		if (!strv_contains(t->drivers_before, *driver))
-			return true;
-	return false;
-}
-
 /* What must be bound in the end: the rule's driver, else what was bound before; NULL for whatever takes it. */
 static const char *expected_driver(const struct transaction_device *device)
 {
 	if (device->release)
 		return NULL;
 	return device->wanted ? device->wanted : device->driver;
-}
-
-/* -EAGAIN: it is still fenced; the module opens a fence a moment after it was told to, or its process has ended. */
-static int bind_when_open(const struct transaction *t, const char *address, const char *driver)
-{
-	_cleanup_free_ char *bound = NULL;
-	int r = sysfs_bind(address, driver);
-
-	for (unsigned i = 0; r == -EAGAIN && t->fence == &fence_module && i < FENCE_GONE_TRIES; i++) {
-		usleep(AWAIT_USEC);
-		r = sysfs_bind(address, driver);
-	}
-	/* The driver core has been quicker: it tries again what has been asked for while the fence was closed. */
-	if (r < 0 && sysfs_device_driver(address, &bound) >= 0 && bound && strcmp(bound, driver) == 0)
-		return 0;
-	return r;
-}
-
-int transaction_probe_device(const struct transaction *t, const struct transaction_device *device, const char *driver)
-{
-	_cleanup_free_ char *bound = NULL;
-	bool offered = transaction_let_through(t, device, !driver);
-	int r;
-
-	r = sysfs_device_driver(device->address, &bound);
-	if (r < 0 || bound)
-		return r;
-	if (!driver) {
-		/* Nobody had it. It gets a chance only if it may have lost one to the fence. */
-		if (!offered && (device->fresh || device->release || driver_arrived(t)))
-			sysfs_probe(device->address);
-		return 0;
-	}
-	r = bind_when_open(t, device->address, driver);
-	if (r == -ENOENT) {
-		/* The driver's module went away meanwhile: what is left may take it. */
-		sysfs_probe(device->address);
-		return 0;
-	}
-	return r;
 }
 
 static int step_probe(struct transaction *t, struct outcome *outcome)
@@ -481,19 +280,6 @@ static int step_probe(struct transaction *t, struct outcome *outcome)
 		}
 	}
 	return 0;
-}
-
-/*
- * A device that is being unplugged has lost its driver a moment before it goes
- * itself, and that is no failure of its driver: waits for either.
- */
-static int await_driver(const char *address, char **ret)
-{
-	int r;
-
-	for (unsigned i = 0; (r = sysfs_device_driver(address, ret)) >= 0 && !*ret && i < AWAIT_TRIES; i++)
-		usleep(AWAIT_USEC);
-	return r;
 }
 
 static int step_verify(struct transaction *t, struct outcome *outcome)
@@ -516,7 +302,7 @@ static int step_verify(struct transaction *t, struct outcome *outcome)
 		if (device->bridge)
 			continue;
 		expects = expected && sysfs_driver_exists(expected);
-		r = expects ? await_driver(device->address, &driver) : sysfs_device_driver(device->address, &driver);
+		r = expects ? transaction_await_driver(device->address, &driver) : sysfs_device_driver(device->address, &driver);
 		if (r < 0)
 			return fail_device(outcome, device, "reading the driver of", r);
 		if (t->to == DOMAIN_BLOCKED && driver) {

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/fence.h"
+#include "daemon/sysfs.h"
+#include "daemon/transaction-steps.h"
+
+/* Devices and their drivers: taken apart and brought together. */
+
+/* What a device that has lost its driver in the last step gets to go away altogether: a second. */
+#define AWAIT_TRIES 50
+#define AWAIT_USEC (20 * 1000)
+/*
+ * A driver that is just being registered probes its devices before its bind and
+ * unbind files are there (bus_add_driver() in drivers/base/bus.c). Each probe may
+ * take its time: ten seconds.
+ */
+#define REGISTER_TRIES 500
+/* How long a fence that has just been opened, or has ended with its process, may still be felt. */
+#define FENCE_GONE_TRIES 50
+
+int transaction_unbind(const char *address, const char *driver)
+{
+	int r;
+
+	for (unsigned i = 0; (r = sysfs_unbind(address, driver)) == -ENOENT && i < REGISTER_TRIES; i++) {
+		_cleanup_free_ char *bound = NULL;
+
+		if (sysfs_device_driver(address, &bound) < 0 || !bound || strcmp(bound, driver) != 0)
+			return -ENODEV;
+		usleep(AWAIT_USEC);
+	}
+	return r;
+}
+
+/* A driver that was loaded while the fence was closed has missed the devices. */
+static bool driver_arrived(const struct transaction *t)
+{
+	_cleanup_strv_ char **drivers = NULL;
+
+	if (!t->drivers_before || sysfs_list_drivers(&drivers) < 0)
+		return false;
+	for (char **driver = drivers; driver && *driver; driver++)
+		if (!strv_contains(t->drivers_before, *driver))
+			return true;
+	return false;
+}
+
+/* -EAGAIN: it is still fenced; the module opens a fence a moment after it was told to, or its process has ended. */
+static int bind_when_open(const struct transaction *t, const char *address, const char *driver)
+{
+	_cleanup_free_ char *bound = NULL;
+	int r = sysfs_bind(address, driver);
+
+	for (unsigned i = 0; r == -EAGAIN && t->fence == &fence_module && i < FENCE_GONE_TRIES; i++) {
+		usleep(AWAIT_USEC);
+		r = sysfs_bind(address, driver);
+	}
+	/* The driver core has been quicker: it tries again what has been asked for while the fence was closed. */
+	if (r < 0 && sysfs_device_driver(address, &bound) >= 0 && bound && strcmp(bound, driver) == 0)
+		return 0;
+	return r;
+}
+
+int transaction_probe_device(const struct transaction *t, const struct transaction_device *device, const char *driver)
+{
+	_cleanup_free_ char *bound = NULL;
+	bool offered = transaction_let_through(t, device, !driver);
+	int r;
+
+	r = sysfs_device_driver(device->address, &bound);
+	if (r < 0 || bound)
+		return r;
+	if (!driver) {
+		/* Nobody had it. It gets a chance only if it may have lost one to the fence. */
+		if (!offered && (device->fresh || device->release || driver_arrived(t)))
+			sysfs_probe(device->address);
+		return 0;
+	}
+	r = bind_when_open(t, device->address, driver);
+	if (r == -ENOENT) {
+		/* The driver's module went away meanwhile: what is left may take it. */
+		sysfs_probe(device->address);
+		return 0;
+	}
+	return r;
+}
+
+int transaction_await_driver(const char *address, char **ret)
+{
+	int r;
+
+	for (unsigned i = 0; (r = sysfs_device_driver(address, ret)) >= 0 && !*ret && i < AWAIT_TRIES; i++)
+		usleep(AWAIT_USEC);
+	return r;
+}
