@@ -191,7 +191,8 @@ def clients(vm: VM) -> Iterator[Any]:
 
     yield make
     for one in made:
-        one.stop()
+        if vm.machine.alive():
+            one.stop()
 
 
 @pytest.fixture

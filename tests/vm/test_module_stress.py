@@ -155,7 +155,7 @@ def test_everything_at_once(vm, clients, addresses, seconds):
 
 def test_unloaded_under_load(vm, clients, addresses):
     """What is queued is answered before the module goes; then nobody is."""
-    for _ in range(3):
+    for _ in range(2):
         load = Load(vm, clients, addresses, 6)
         vm.wait(lambda: traces(vm), what='something to be held',
                 interval=0.05)

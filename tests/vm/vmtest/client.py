@@ -68,7 +68,7 @@ def _has(address: str, driver: str | None) -> str:
 
 def stays(vm: VM, address: str, driver: str | None = None) -> None:
     """The device has this driver, or none, and keeps it for a while."""
-    vm.run(f'for i in 1 2 3 4 5 6; do {_has(address, driver)} || exit 1; '
+    vm.run(f'for i in 1 2 3 4; do {_has(address, driver)} || exit 1; '
            'sleep 0.1; done')
 
 
