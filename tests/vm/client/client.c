@@ -145,6 +145,24 @@ static bool count(struct client *client, const struct nlmsghdr *header)
 	return true;
 }
 
+/* How many of the answers that are waited for this one is: a refusal is DONE's, too. */
+static unsigned int answers(const struct nlmsghdr *header)
+{
+	const struct genlmsghdr *genl = nlmsg_data(header);
+	const struct nlmsgerr *error = nlmsg_data(header);
+
+	if (header->nlmsg_type == NLMSG_DONE)
+		return 1;
+	if (header->nlmsg_type != NLMSG_ERROR)
+		return genl->cmd == IOMMU_POLICY_CMD_DONE;
+	/* With an error, the request comes back. */
+	genl = nlmsg_data(&error->msg);
+	return error->error && error->msg.nlmsg_len >= NLMSG_HDRLEN + GENL_HDRLEN &&
+			       request_answers_later(genl->cmd) ?
+		       2 :
+		       1;
+}
+
 bool client_receive(struct client *client, struct nl_sock *socket, int timeout)
 {
 	struct pollfd wait = { .fd = nl_socket_get_fd(socket), .events = POLLIN };
@@ -166,16 +184,13 @@ bool client_receive(struct client *client, struct nl_sock *socket, int timeout)
 	if (length <= 0)
 		return false;
 	for (header = (void *)data; nlmsg_ok(header, length); header = nlmsg_next(header, &length)) {
-		const struct genlmsghdr *genl = nlmsg_data(header);
+		unsigned int taken = answers(header);
 
 		if (socket == client->socket && client->counting) {
 			count(client, header);
 			continue;
 		}
-		if (client->unanswered &&
-		    (header->nlmsg_type == NLMSG_ERROR || header->nlmsg_type == NLMSG_DONE ||
-		     genl->cmd == IOMMU_POLICY_CMD_DONE))
-			client->unanswered--;
+		client->unanswered -= taken < client->unanswered ? taken : client->unanswered;
 		show_message(header);
 	}
 	free(data);

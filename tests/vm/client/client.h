@@ -57,6 +57,8 @@ struct counting {
  * is none. *later: whether a DONE follows a successful acknowledgement.
  */
 struct nl_msg *request_build(struct client *client, char *words, uint32_t seq, bool *later);
+/* Whether a DONE follows an acknowledgement without error. */
+bool request_answers_later(unsigned int command);
 /* Sends a message and frees it; 0 or a positive errno. */
 int request_send(struct client *client, struct nl_msg *message);
 /* Sends hexadecimal digits as they are, but for the header: "HEX [length=N] [flags=N]". */

@@ -32,7 +32,7 @@ static const struct {
 	{ "keep-shut", IOMMU_POLICY_GATE_F_KEEP_SHUT },
 };
 
-static bool answers_later(unsigned int command)
+bool request_answers_later(unsigned int command)
 {
 	switch (command) {
 	case IOMMU_POLICY_CMD_HOLD:
@@ -163,7 +163,7 @@ struct nl_msg *request_build(struct client *client, char *words, uint32_t seq, b
 			goto bad;
 	if (!put_values(message, &values))
 		goto bad;
-	*later = answers_later(command);
+	*later = request_answers_later(command);
 	return message;
 bad:
 	show_begin("usage");
