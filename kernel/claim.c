@@ -169,7 +169,10 @@ void claim_drop(struct policy_group *g)
 	message_event_group(IOMMU_POLICY_EVENT_UNCLAIMED, g->id);
 }
 
-/* Few kernels come here: 6.12, and 6.1 with VT-d, give such a device no group at all. */
+/*
+ * Few kernels come here. 6.12 gives such a device no group at all; 6.1 with VT-d
+ * crashes in the attempt, before it is known here which group the device is for.
+ */
 void claim_device_added(struct policy_group *g)
 {
 	lockdep_assert_held(&policy_mutex);

@@ -88,9 +88,9 @@
  *   Ends the socket's hold. With F_PROBE, as when the socket is closed, devices that lost a
  *   chance to bind are offered to the drivers before DONE is sent: those that were bound when the
  *   hold began and are not now, and those that came since. A device that the driver core matched with a
- *   driver meanwhile (which was loaded, or got a new ID) is offered again by the core, soon, in any
- *   case; to keep it for one driver, write driver_override before. Who wrote to a driver's bind file
- *   had -EAGAIN, and has to write again.
+ *   driver meanwhile (which was loaded, or got a new ID) is offered again by the core: at once with F_PROBE,
+ *   else when the next device of the machine is bound. To keep it for one driver, write driver_override
+ *   before. Who wrote to a driver's bind file had -EAGAIN, and has to write again.
  *	ENOENT	the socket does not hold the group
  *
  *   BRACKET_BEGIN: GROUP or DEVICE; FLAGS: IOMMU_POLICY_F_LIVE -> acknowledgement
@@ -128,7 +128,7 @@
  *   CLAIM: GROUP or DEVICE; FLAGS: IOMMU_POLICY_F_PERSISTENT; COOKIE -> DONE
  *   Takes the group's DMA: nothing that its devices do reaches memory, drivers that use
  *   DMA cannot bind (-EBUSY), nor can a user take it. A hold of the same socket may go on or end.
- *   The type file cannot be written while it lasts. A claim that
+ *   The type file cannot be written while it lasts (but DMA-FQ for DMA, from 6.4 on). A claim that
  *   the socket has, or that is persistent, is no error and takes the persistence asked for now.
  *	EBUSY	a kernel driver is bound (OWNER), or another socket has a claim, hold or bracket on
  *		it, or this one a bracket (HOLDER)
@@ -137,8 +137,8 @@
  *	EAGAIN	a device is just coming or going, and may be one of this group, or the owner has let go
  *		in this moment: try again
  *	others	what the IOMMU's driver said to the blocking domain
- *   A claim ends by itself when the last device goes. A device with a region of kind "direct" that would join a claimed group ends the claim,
- *   or, on kernels that test for it themselves, gets no group.
+ *   A claim ends by itself when the last device goes. A device with a region of kind "direct" that joins a
+ *   claimed group ends the claim; kernels that test for that themselves give the device no group.
  *
  *   UNCLAIM: GROUP or DEVICE; FLAGS: IOMMU_POLICY_F_PROBE; COOKIE -> DONE
  *   With F_PROBE, as when the socket is closed or the module unloaded, unbound devices of the group are
