@@ -2,8 +2,9 @@
 """pytest's side of the harness: which machine a test gets, and what counts.
 
 A scenario file has TOPOLOGY at its top and its tests take `vm`. The tests of
-a file share one boot. When QEMU itself dies of a signal, that says nothing
-about the test: it runs once more on a new machine, and the summary says so.
+a file share one boot. When QEMU itself dies of a signal, or the kernel before
+it has run anything, that says nothing about the test: it runs once more on a
+new machine, and the summary says so.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         names = metafunc.config.kernels
         for mark in metafunc.definition.iter_markers('kernels'):
             names = [name for name in names
-                     if kernel.series(name) in mark.args]
+                     if {name, kernel.series(name)} & set(mark.args)]
         metafunc.parametrize('kernel_release', names, scope='module')
 
 
@@ -214,9 +215,9 @@ def seconds(pytestconfig: pytest.Config) -> int:
 
 
 def _crashed(reports: list[pytest.TestReport]) -> bool:
-    """Whether a failure among these is QEMU's and not the test's."""
+    """Whether a failure among these is the emulator's, not the test's."""
     return any(report.failed
-               and re.search(r'\bQemuCrashed\b', str(report.longrepr))
+               and re.search(r'\bEmulatorFailed\b', str(report.longrepr))
                for report in reports)
 
 
@@ -240,4 +241,4 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: Any) -> bool | None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     for name in _retried:
         terminalreporter.write_line(
-            f'RETRIED {name}: QEMU was ended by a signal', yellow=True)
+            f'RETRIED {name}: the emulator failed', yellow=True)

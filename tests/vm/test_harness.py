@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from vmtest import (CommandFailed, Topology, e1000, e1000e, kernel, nvme, pair,
-                    pci_bridge)
+from vmtest import (CommandFailed, EmulatorFailed, Topology, e1000, e1000e,
+                    kernel, nvme, pair, pci_bridge)
 from vmtest.kernellog import complaints, leaks
 
 TOPOLOGY = Topology(
@@ -173,3 +173,9 @@ def test_a_crash_of_qemu_is_retried_once(vm, request):
         os.kill(vm.machine.process.pid, signal.SIGKILL)
         vm.run('true')
     assert vm.out('echo alive') == 'alive'
+
+
+def test_a_panic_of_the_bare_kernel_is_no_verdict(boot):
+    """Nothing of what is tested has run then."""
+    with pytest.raises(EmulatorFailed, match='Kernel panic'):
+        boot(Topology(kernel_args='rdinit=/none'))

@@ -81,12 +81,13 @@ def test_data_survives_every_type(vm):
 
 
 def test_the_same_policy_again_touches_nothing(vm):
+    rule(vm, 'identity')
+    before = policyd.wait_state(vm, 'n0', 'compliant', 'identity')
     vm.wait(f'test -b {DISK}')
     mark, probe = policyd.mark(vm), sequence(vm)
-    before = policyd.group(vm, 'n0')
     vm.run(f'systemctl reload {policyd.UNIT}')
     vm.run(f'systemctl restart {policyd.UNIT}')
-    after = policyd.wait_state(vm, 'n0', 'compliant', before['Type'])
+    after = policyd.wait_state(vm, 'n0', 'compliant', 'identity')
     assert after['Rules'] == before['Rules']
     assert sequence(vm) == probe
     assert policyd.entries(vm, 'decided', mark) == []

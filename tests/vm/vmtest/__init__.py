@@ -2,11 +2,11 @@
 """The harness that runs scenarios on real kernels; see ../README.md."""
 
 from .channel import GuestGone
-from .machine import QemuCrashed
+from .machine import EmulatorFailed
 from .topology import (Device, Topology, e1000, e1000e, nic, nvme, pair,
                        pci_bridge, virtio_blk)
 from .vm import VM, CommandFailed, Job, Result
 
-__all__ = ['VM', 'CommandFailed', 'Device', 'GuestGone', 'Job', 'QemuCrashed',
-           'Result', 'Topology', 'e1000', 'e1000e', 'nic', 'nvme', 'pair',
+__all__ = ['VM', 'CommandFailed', 'Device', 'EmulatorFailed', 'GuestGone',
+           'Job', 'Result', 'Topology', 'e1000', 'e1000e', 'nic', 'nvme', 'pair',
            'pci_bridge', 'virtio_blk']

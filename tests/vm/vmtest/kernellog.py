@@ -30,10 +30,15 @@ _COMPLAINTS = re.compile('|'.join((
 
 def complaints(text: str, expected: Iterable[str] = ()) -> list[str]:
     """The lines that no healthy kernel prints, less the `expected` ones."""
+    return unexpected([line for line in text.splitlines()
+                       if _COMPLAINTS.search(line)], expected)
+
+
+def unexpected(found: list[str], expected: Iterable[str]) -> list[str]:
+    """All that none of these regular expressions is found in."""
     allowed = [re.compile(pattern) for pattern in expected]
-    return [line for line in text.splitlines()
-            if _COMPLAINTS.search(line)
-            and not any(pattern.search(line) for pattern in allowed)]
+    return [text for text in found
+            if not any(pattern.search(text) for pattern in allowed)]
 
 
 # Who asked for the memory: a function of the module, or one that has lost its

@@ -29,8 +29,14 @@ CMDLINE = ('console=ttyS0 loglevel=5 panic=-1 no_timer_check systemd.show_status
            'systemd.journald.forward_to_console=0')
 
 
-class QemuCrashed(Exception):
-    """QEMU was ended by a signal: no verdict about what was tested."""
+# What the initrd's program says first.
+INIT = 'vm-init: begins'
+
+
+class EmulatorFailed(Exception):
+    """No verdict about what was tested: QEMU was ended by a signal, or the
+    kernel panicked before its first process ran.
+    """
 
 
 class Machine:
@@ -197,11 +203,16 @@ class Machine:
         return self._crash
 
     def check(self) -> None:
-        """Raises QemuCrashed if that is what happened."""
+        """Raises EmulatorFailed if that is what happened."""
         number = self.crashed()
         if number:
             name = signal.Signals(number).name
-            raise QemuCrashed(f'QEMU was ended by {name}\n{self.errors()}')
+            raise EmulatorFailed(
+                f'QEMU was ended by {name}\n{self.errors()}')
+        text = self.console_text()
+        if 'Kernel panic' in text and INIT not in text:
+            raise EmulatorFailed('a panic before the first process:\n' +
+                                 self.console_tail())
 
     def stop(self) -> None:
         """Ends QEMU, however it is, and drops its disks."""

@@ -382,7 +382,8 @@ class VM:
             text = (self.logs / 'dmesg.txt').read_text(errors='replace')
             wrong = kernellog.complaints(text, self.topology.expect_kernel)
             wrong += [f'{name} failed' for name in self.failed_units()]
-            wrong += self.checkers()
+            wrong += kernellog.unexpected(self.checkers(),
+                                          self.topology.expect_kernel)
         except (OSError, GuestGone, TimeoutError) as error:
             wrong.append(f'no logs from the guest: {error}')
         return wrong
