@@ -1,126 +1,129 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/sysmacros.h>
 
 #include "daemon/in-use.h"
+#include "daemon/in-use-sources.h"
 #include "daemon/sysfs.h"
-#include "daemon/util.h"
 
-#define PROC_MAX (16 << 20)
+const char *in_use_proc = "/proc";
 
-/*
- * PID 1's view: the daemon's own mount namespace may hide mounts, and a
- * service's private ones are found by the exclusive open below.
- */
-#define MOUNTINFO "/proc/1/mountinfo"
-#define SWAPS "/proc/swaps"
-
-/* proc(5) writes space, tab, newline and backslash as three octal digits. */
-static void unescape_octal(char *s)
+void in_use_set_proc(const char *root)
 {
-	char *out = s;
-
-	for (; *s; s++)
-		if (s[0] == '\\' && s[1] >= '0' && s[1] <= '3' && s[2] >= '0' && s[2] <= '7' && s[3] >= '0' &&
-		    s[3] <= '7') {
-			*out++ = (char)((s[1] - '0') << 6 | (s[2] - '0') << 3 | (s[3] - '0'));
-			s += 3;
-		} else {
-			*out++ = *s;
-		}
-	*out = '\0';
+	in_use_proc = root;
 }
 
-/* 36 35 98:0 /mnt1 /mnt2 rw,noatime master:1 - ext3 /dev/root rw,errors=continue */
-static int mounted(const char *mountinfo, const struct sysfs_block *block, char **ret)
+/* Drivers that hand a device on to programs: whatever it showed before, it does not show now. */
+static bool shows_nothing(const char *driver)
 {
-	for (const char *line = mountinfo; line && *line; line = strchr(line, '\n'), line += line ? 1 : 0) {
-		_cleanup_free_ char *point = NULL;
-		unsigned major, minor;
+	return !driver || strcmp(driver, "vfio-pci") == 0 || strcmp(driver, "pci-stub") == 0 ||
+	       strcmp(driver, "pciback") == 0 || strcmp(driver, "uio_pci_generic") == 0;
+}
 
-		if (sscanf(line, "%*d %*d %u:%u %*s %ms", &major, &minor, &point) != 3 || !point)
-			continue;
-		if (major != block->major || minor != block->minor)
-			continue;
-		unescape_octal(point);
-		*ret = strf("%s is mounted on %s", block->name, point);
-		return *ret ? 1 : -ENOMEM;
+static int display(const char *address, const struct sysfs_below *below, struct uses *uses)
+{
+	_cleanup_free_ char *driver = NULL;
+	_cleanup_free_ char *framebuffer = NULL;
+	int r;
+
+	r = sysfs_device_driver(address, &driver);
+	if (r < 0)
+		return uses_unknown(uses, r, "cannot read its driver");
+	if (sysfs_is_boot_display(address) && !shows_nothing(driver)) {
+		r = uses_add(uses, USE_DISPLAY, strdup("it is the boot display"));
+		if (r < 0)
+			return r;
 	}
-	return 0;
+	r = sysfs_console_framebuffer(&framebuffer);
+	for (size_t i = 0; r >= 0 && framebuffer && i < below->n_nodes; i++)
+		if (!below->nodes[i].block && strcmp(below->nodes[i].name, framebuffer) == 0)
+			r = uses_add(uses, USE_DISPLAY, strf("%s shows the text console", framebuffer));
+	return r == -ENOMEM ? r : r < 0 ? uses_unknown(uses, r, "cannot tell where the text console is") : 0;
 }
 
-static int swapped(const char *swaps, const struct sysfs_block *block, char **ret)
+static int hidden_interfaces(const struct sysfs_below *below, struct uses *uses)
 {
-	for (const char *line = swaps; line && *line; line = strchr(line, '\n'), line += line ? 1 : 0) {
-		_cleanup_free_ char *path = NULL;
-		struct stat st;
-
-		if (sscanf(line, "%ms", &path) != 1 || path[0] != '/')
-			continue;
-		unescape_octal(path);
-		if (stat(path, &st) < 0 || !S_ISBLK(st.st_mode) || major(st.st_rdev) != block->major ||
-		    minor(st.st_rdev) != block->minor)
-			continue;
-		*ret = strf("%s is used for swap", block->name);
-		return *ret ? 1 : -ENOMEM;
-	}
-	return 0;
+	if (below->n_hidden == 0)
+		return 0;
+	if (below->n_hidden == 1)
+		return uses_add(uses, USE_NAMESPACE, strdup("its network interface is in another network namespace"));
+	return uses_add(uses, USE_NAMESPACE,
+			strf("%zu of its network interfaces are in other network namespaces", below->n_hidden));
 }
 
-/*
- * Mounts of every namespace, swap, dm, md, bcache and ZFS all claim the device
- * exclusively (bd_prepare_to_claim() in block/bdev.c), and so find us out.
- */
-static int claimed(const struct sysfs_block *block, char **ret)
+/* They go when the driver goes, or are left without one that they need, and nobody makes them again. */
+static int virtual_functions(const struct sysfs_below *below, struct uses *uses)
 {
-	_cleanup_free_ char *path = strf("/dev/%s", block->name);
-	_cleanup_close_ int fd = -1;
+	unsigned n = below->n_virtual_functions;
 
-	if (!path)
+	if (n == 0)
+		return 0;
+	return uses_add(uses, USE_VIRTUAL_FUNCTIONS,
+			strf("its %u virtual function%s would be lost", n, n == 1 ? "" : "s"));
+}
+
+/* A disk's own nodes, and those of what is stacked on it. A multipath head is not below the device. */
+static int add_block_nodes(struct sysfs_below *below, const struct sysfs_block *blocks, size_t n)
+{
+	struct sysfs_node *grown = reallocarray(below->nodes, below->n_nodes + n + 1, sizeof(*grown));
+
+	if (!grown)
 		return -ENOMEM;
-	/* The kernel's name has '!' where the node has a folder (cciss!c0d0). */
-	for (char *c = path; *c; c++)
-		if (*c == '!')
-			*c = '/';
-	fd = open(path, O_RDONLY | O_EXCL | O_CLOEXEC | O_NONBLOCK | O_NOFOLLOW);
-	if (fd < 0 && errno == EBUSY) {
-		*ret = strf("%s is held by another file system, volume or program", block->name);
-		return *ret ? 1 : -ENOMEM;
+	below->nodes = grown;
+	for (size_t i = 0; i < n; i++) {
+		struct sysfs_node *node = &below->nodes[below->n_nodes];
+		bool known = false;
+
+		for (size_t j = 0; j < below->n_nodes && !known; j++)
+			known = below->nodes[j].block && below->nodes[j].major == blocks[i].major &&
+				below->nodes[j].minor == blocks[i].minor;
+		if (known)
+			continue;
+		*node = (struct sysfs_node){ .major = blocks[i].major, .minor = blocks[i].minor, .block = true };
+		memcpy(node->name, blocks[i].name, sizeof(node->name));
+		memcpy(node->path, blocks[i].name, sizeof(blocks[i].name));
+		below->n_nodes++;
 	}
-	if (fd < 0)
-		return errno == ENOENT || errno == ENXIO || errno == ENOMEDIUM ? 0 : -errno;
 	return 0;
 }
 
-int in_use(const char *address, char **ret)
+static int ask(const char *address, struct sysfs_below *below, struct uses *uses)
 {
 	_cleanup_free_ struct sysfs_block *blocks = NULL;
-	_cleanup_free_ char *mountinfo = NULL;
-	_cleanup_free_ char *swaps = NULL;
 	size_t n = 0;
 	int r;
 
 	r = sysfs_block_below(address, &blocks, &n);
-	if (r < 0 || n == 0)
-		return r;
-	r = read_file_at(AT_FDCWD, MOUNTINFO, PROC_MAX, &mountinfo);
 	if (r < 0)
+		uses_unknown(uses, r, "cannot tell which disks it has");
+	r = sysfs_read_below(address, below);
+	if (r < 0)
+		uses_unknown(uses, r, "cannot tell what it has");
+	if ((r = in_use_block(blocks, n, uses)) < 0 ||
+	    (r = in_use_net(below->interfaces, below->n_interfaces, uses)) < 0 ||
+	    (r = hidden_interfaces(below, uses)) < 0 || (r = virtual_functions(below, uses)) < 0 ||
+	    (r = display(address, below, uses)) < 0 || (r = in_use_console(below->nodes, below->n_nodes, uses)) < 0)
 		return r;
-	r = read_file_at(AT_FDCWD, SWAPS, PROC_MAX, &swaps);
-	if (r < 0 && r != -ENOENT)
+	/* To look at all processes takes a while, and to claim a disk may keep somebody else from it: only if need be. */
+	if (uses->n)
+		return 0;
+	if ((r = add_block_nodes(below, blocks, n)) < 0 || (r = in_use_open(below->nodes, below->n_nodes, uses)) < 0 ||
+	    uses->n)
 		return r;
-	/* What a person knows best first: where it is mounted, then swap, then the claim that has no name. */
-	for (size_t i = 0; i < n; i++)
-		if ((r = mounted(mountinfo, &blocks[i], ret)) != 0)
-			return r;
-	for (size_t i = 0; i < n; i++)
-		if ((r = swapped(swaps, &blocks[i], ret)) != 0)
-			return r;
-	for (size_t i = 0; i < n; i++)
-		if ((r = claimed(&blocks[i], ret)) != 0)
-			return r;
-	return 0;
+	return in_use_claimed(blocks, n, uses);
+}
+
+int in_use(const char *address, char **ret)
+{
+	struct sysfs_below below = {};
+	struct uses uses = {};
+	int r;
+
+	*ret = NULL;
+	r = ask(address, &below, &uses);
+	if (r >= 0)
+		r = uses_tell(&uses, ret);
+	uses_clear(&uses);
+	sysfs_below_clear(&below);
+	return r;
 }

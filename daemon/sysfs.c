@@ -7,27 +7,26 @@
 #include <sys/stat.h>
 
 #include "daemon/sysfs.h"
+#include "daemon/sysfs-files.h"
 #include "daemon/util.h"
 
 /* sysfs attributes are at most a page; reserved_regions too. */
 #define ATTRIBUTE_MAX 4096
 #define NAMES_MAX 65536
-#define STACK_DEPTH_MAX 16
 
-static const char *sysfs_root = "/sys";
+const char *sysfs_root = "/sys";
 
 void sysfs_set_root(const char *root)
 {
 	sysfs_root = root;
 }
 
-static char *device_path(const char *address, const char *attribute)
+char *sysfs_device_path(const char *address, const char *attribute)
 {
 	return strf("%s/bus/pci/devices/%s/%s", sysfs_root, address, attribute);
 }
 
-/* The attribute without its newline. */
-static int read_attribute_at(int dirfd, const char *path, char **ret)
+int sysfs_read_attribute_at(int dirfd, const char *path, char **ret)
 {
 	char *value;
 	int r;
@@ -42,9 +41,9 @@ static int read_attribute_at(int dirfd, const char *path, char **ret)
 
 static int read_device_attribute(const char *address, const char *attribute, char **ret)
 {
-	_cleanup_free_ char *path = device_path(address, attribute);
+	_cleanup_free_ char *path = sysfs_device_path(address, attribute);
 
-	return path ? read_attribute_at(AT_FDCWD, path, ret) : -ENOMEM;
+	return path ? sysfs_read_attribute_at(AT_FDCWD, path, ret) : -ENOMEM;
 }
 
 static int write_attribute_at(int dirfd, const char *path, const char *value)
@@ -94,8 +93,7 @@ static int read_u16(const char *address, const char *attribute, uint16_t *ret)
 	return 0;
 }
 
-/* The last part of what a link points to; -ENOENT where there is no link. */
-static int read_link_name(const char *path, char **ret)
+int sysfs_read_link_name(const char *path, char **ret)
 {
 	char target[PATH_MAX];
 	const char *name;
@@ -116,7 +114,7 @@ static int read_link_name(const char *path, char **ret)
 /* The bridges above, nearest first: the PCI addresses among the parts of the device's real path. */
 static int read_parents(const char *address, char ***ret)
 {
-	_cleanup_free_ char *link = device_path(address, "");
+	_cleanup_free_ char *link = sysfs_device_path(address, "");
 	_cleanup_free_ char *real = NULL;
 	_cleanup_strv_ char **parents = NULL;
 	char *slash;
@@ -148,7 +146,7 @@ static int read_parents(const char *address, char ***ret)
  */
 static int read_header_type(const char *address, uint8_t *ret)
 {
-	_cleanup_free_ char *path = device_path(address, "config");
+	_cleanup_free_ char *path = sysfs_device_path(address, "config");
 	_cleanup_close_ int fd = -1;
 
 	if (!path)
@@ -163,12 +161,12 @@ static int read_header_type(const char *address, uint8_t *ret)
 
 static int read_iommu_name(const char *address, char **ret)
 {
-	_cleanup_free_ char *path = device_path(address, "iommu");
+	_cleanup_free_ char *path = sysfs_device_path(address, "iommu");
 	int r;
 
 	if (!path)
 		return -ENOMEM;
-	r = read_link_name(path, ret);
+	r = sysfs_read_link_name(path, ret);
 	if (r == -ENOENT || r == -EINVAL) {
 		*ret = NULL;
 		return 0;
@@ -205,7 +203,7 @@ int sysfs_read_device(const char *address, struct sysfs_device *ret)
 		device.removable = strcmp(removable, "removable") == 0;
 	device.untrusted = device.removable;
 
-	physfn = device_path(address, "physfn");
+	physfn = sysfs_device_path(address, "physfn");
 	if (!physfn) {
 		r = -ENOMEM;
 		goto fail;
@@ -243,14 +241,14 @@ static int parse_group_number(const char *text, unsigned *ret)
 
 int sysfs_device_group(const char *address, unsigned *ret)
 {
-	_cleanup_free_ char *path = device_path(address, "iommu_group");
-	_cleanup_free_ char *directory = device_path(address, "");
+	_cleanup_free_ char *path = sysfs_device_path(address, "iommu_group");
+	_cleanup_free_ char *directory = sysfs_device_path(address, "");
 	_cleanup_free_ char *name = NULL;
 	int r;
 
 	if (!path || !directory)
 		return -ENOMEM;
-	r = read_link_name(path, &name);
+	r = sysfs_read_link_name(path, &name);
 	if (r == -ENOENT)
 		return access(directory, F_OK) < 0 ? -ENOENT : -ENODATA;
 	if (r < 0)
@@ -260,13 +258,13 @@ int sysfs_device_group(const char *address, unsigned *ret)
 
 int sysfs_device_driver(const char *address, char **ret)
 {
-	_cleanup_free_ char *path = device_path(address, "driver");
-	_cleanup_free_ char *directory = device_path(address, "");
+	_cleanup_free_ char *path = sysfs_device_path(address, "driver");
+	_cleanup_free_ char *directory = sysfs_device_path(address, "");
 	int r;
 
 	if (!path || !directory)
 		return -ENOMEM;
-	r = read_link_name(path, ret);
+	r = sysfs_read_link_name(path, ret);
 	if (r == -ENOENT) {
 		*ret = NULL;
 		return access(directory, F_OK) < 0 ? -ENODEV : 0;
@@ -292,7 +290,7 @@ int sysfs_read_override(const char *address, char **ret)
 
 int sysfs_write_override(const char *address, const char *override)
 {
-	_cleanup_free_ char *path = device_path(address, "driver_override");
+	_cleanup_free_ char *path = sysfs_device_path(address, "driver_override");
 	_cleanup_free_ char *line = strf("%s\n", strempty(override));
 	int r;
 
@@ -342,7 +340,7 @@ uint64_t sysfs_uevent_seqnum(void)
 	_cleanup_free_ char *path = strf("%s/kernel/uevent_seqnum", sysfs_root);
 	_cleanup_free_ char *text = NULL;
 
-	if (!path || read_attribute_at(AT_FDCWD, path, &text) < 0)
+	if (!path || sysfs_read_attribute_at(AT_FDCWD, path, &text) < 0)
 		return 0;
 	return strtoull(text, NULL, 10);
 }
@@ -379,7 +377,7 @@ static int list_names(DIR *dir, char ***ret)
 	return 0;
 }
 
-static int list_names_at(int dirfd, const char *path, char ***ret)
+int sysfs_list_names_at(int dirfd, const char *path, char ***ret)
 {
 	_cleanup_closedir_ DIR *dir = NULL;
 	int fd;
@@ -404,7 +402,7 @@ int sysfs_list_drivers(char ***ret)
 
 	if (!path)
 		return -ENOMEM;
-	r = list_names_at(AT_FDCWD, path, ret);
+	r = sysfs_list_names_at(AT_FDCWD, path, ret);
 	if (r < 0)
 		return r;
 	strv_sort(*ret);
@@ -428,7 +426,7 @@ int sysfs_list_groups(unsigned **ret, size_t *ret_n)
 
 	if (!path)
 		return -ENOMEM;
-	r = list_names_at(AT_FDCWD, path, &names);
+	r = sysfs_list_names_at(AT_FDCWD, path, &names);
 	if (r < 0 && r != -ENOENT)
 		return r;
 	groups = calloc(strv_len(names) + 1, sizeof(*groups));
@@ -448,7 +446,7 @@ bool sysfs_has_iommu(void)
 	_cleanup_free_ char *path = strf("%s/class/iommu", sysfs_root);
 	_cleanup_strv_ char **names = NULL;
 
-	return path && list_names_at(AT_FDCWD, path, &names) >= 0 && strv_len(names) > 0;
+	return path && sysfs_list_names_at(AT_FDCWD, path, &names) >= 0 && strv_len(names) > 0;
 }
 
 int sysfs_open_group(unsigned group)
@@ -469,7 +467,7 @@ int sysfs_group_devices(int group_fd, char ***ret_pci, char ***ret_other)
 	_cleanup_strv_ char **other = NULL;
 	int r;
 
-	r = list_names_at(group_fd, "devices", &names);
+	r = sysfs_list_names_at(group_fd, "devices", &names);
 	if (r < 0)
 		return r;
 	for (char **name = names; name && *name; name++) {
@@ -492,7 +490,7 @@ int sysfs_group_type(int group_fd, enum domain *ret)
 	enum domain domain;
 	int r;
 
-	r = read_attribute_at(group_fd, "type", &word);
+	r = sysfs_read_attribute_at(group_fd, "type", &word);
 	if (r < 0)
 		return r;
 	/* The kernel also knows "unmanaged" and "blocked" here; both are somebody's ownership and no default domain. */
@@ -538,148 +536,5 @@ int sysfs_group_regions(int group_fd, struct sysfs_region **ret, size_t *ret_n)
 	}
 	*ret = TAKE_PTR(regions);
 	*ret_n = n;
-	return 0;
-}
-
-struct block_list {
-	struct sysfs_block *items;
-	size_t n;
-};
-
-static int block_list_add(struct block_list *list, int dirfd, const char *directory)
-{
-	_cleanup_free_ char *path = strf("%s/dev", directory);
-	_cleanup_free_ char *text = NULL;
-	struct sysfs_block block = {};
-	struct sysfs_block *grown;
-	const char *name = strrchr(directory, '/');
-	int r;
-
-	if (!path)
-		return -ENOMEM;
-	name = name ? name + 1 : directory;
-	if (strlen(name) >= sizeof(block.name))
-		return -ENAMETOOLONG;
-	memcpy(block.name, name, strlen(name) + 1);
-	r = read_attribute_at(dirfd, path, &text);
-	if (r == -ENOENT) /* a hidden path of a multipath device has no node */
-		return 0;
-	if (r < 0)
-		return r;
-	if (sscanf(text, "%u:%u", &block.major, &block.minor) != 2)
-		return -EBADMSG;
-	grown = reallocarray(list->items, list->n + 1, sizeof(block));
-	if (!grown)
-		return -ENOMEM;
-	list->items = grown;
-	list->items[list->n++] = block;
-	return 0;
-}
-
-static int add_block(struct block_list *list, const char *name, unsigned depth);
-
-static int add_holders(struct block_list *list, int dirfd, const char *directory, unsigned depth)
-{
-	_cleanup_free_ char *path = strf("%s/holders", directory);
-	_cleanup_strv_ char **holders = NULL;
-	int r;
-
-	if (!path)
-		return -ENOMEM;
-	r = list_names_at(dirfd, path, &holders);
-	if (r == -ENOENT)
-		return 0;
-	for (char **holder = holders; r >= 0 && holder && *holder; holder++)
-		r = add_block(list, *holder, depth + 1);
-	return r;
-}
-
-/* One disk by its name below /sys/class/block: itself, its partitions, and whatever is stacked on any of them. */
-static int add_block(struct block_list *list, const char *name, unsigned depth)
-{
-	_cleanup_free_ char *path = strf("%s/class/block/%s", sysfs_root, name);
-	_cleanup_close_ int fd = -1;
-	_cleanup_free_ char *self = strf("../%s", name);
-	_cleanup_strv_ char **children = NULL;
-	int r;
-
-	if (!path || !self)
-		return -ENOMEM;
-	if (depth > STACK_DEPTH_MAX)
-		return -ELOOP;
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if ((r = block_list_add(list, fd, self)) < 0 || (r = add_holders(list, fd, ".", depth)) < 0 ||
-	    (r = list_names_at(fd, ".", &children)) < 0)
-		return r;
-	for (char **child = children; child && *child; child++) {
-		_cleanup_free_ char *partition = strf("%s/partition", *child);
-
-		if (!partition)
-			return -ENOMEM;
-		if (faccessat(fd, partition, F_OK, 0) < 0)
-			continue;
-		if ((r = block_list_add(list, fd, *child)) < 0 || (r = add_holders(list, fd, *child, depth)) < 0)
-			return r;
-	}
-	return 0;
-}
-
-/*
- * With native NVMe multipath the controller carries hidden paths (nvme0c1n1),
- * and what people mount is the head that all paths share (nvme0n1).
- */
-static char *multipath_head(const char *name)
-{
-	unsigned subsystem, controller, namespace;
-	int end = 0;
-
-	if (sscanf(name, "nvme%uc%un%u%n", &subsystem, &controller, &namespace, &end) != 3 || name[end])
-		return NULL;
-	return strf("nvme%un%u", subsystem, namespace);
-}
-
-int sysfs_block_below(const char *address, struct sysfs_block **ret, size_t *ret_n)
-{
-	_cleanup_free_ char *link = device_path(address, "");
-	_cleanup_free_ char *class = strf("%s/class/block", sysfs_root);
-	_cleanup_free_ char *device = NULL;
-	_cleanup_strv_ char **names = NULL;
-	struct block_list list = {};
-	size_t length;
-	int r;
-
-	if (!link || !class)
-		return -ENOMEM;
-	device = realpath(link, NULL);
-	if (!device)
-		return errno == ENOENT ? -ENODEV : -errno;
-	length = strlen(device);
-	r = list_names_at(AT_FDCWD, class, &names);
-	if (r < 0 && r != -ENOENT)
-		return r;
-	r = 0;
-	for (char **name = names; name && *name && r >= 0; name++) {
-		_cleanup_free_ char *entry = strf("%s/%s", class, *name);
-		_cleanup_free_ char *real = NULL;
-		_cleanup_free_ char *head = NULL;
-
-		if (!entry) {
-			r = -ENOMEM;
-			break;
-		}
-		real = realpath(entry, NULL);
-		if (!real || strncmp(real, device, length) != 0 || real[length] != '/')
-			continue;
-		head = multipath_head(*name);
-		r = add_block(&list, head ? head : *name, 0);
-	}
-	if (r < 0) {
-		free(list.items);
-		return r;
-	}
-	*ret = list.items;
-	*ret_n = list.n;
 	return 0;
 }

@@ -9,7 +9,8 @@
 #include "policy/domain.h"
 
 /*
- * The only file that opens /sys. Everything read there is bounded and checked;
+ * The only file that opens /sys, with its sisters sysfs-below.c and
+ * sysfs-block.c. Everything read there is bounded and checked;
  * functions return 0 or a negative errno unless they say otherwise, and log
  * nothing. Kernel side: Documentation/ABI/testing/sysfs-bus-pci,
  * sysfs-kernel-iommu_groups; drivers/pci/pci-sysfs.c, drivers/base/bus.c,
@@ -92,14 +93,5 @@ struct sysfs_region {
 };
 
 int sysfs_group_regions(int group_fd, struct sysfs_region **ret, size_t *ret_n);
-
-/* A block device below a PCI device, partitions and what is stacked on them included. */
-struct sysfs_block {
-	char name[64]; /* the kernel's name, as below /dev */
-	unsigned major, minor;
-};
-
-/* Everything whose loss the device's unbinding would mean. Follows holders/ (dm, md, bcache). */
-int sysfs_block_below(const char *address, struct sysfs_block **ret, size_t *ret_n);
 
 #endif

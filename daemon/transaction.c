@@ -111,7 +111,7 @@ static int check_may_unbind(const struct transaction *t, const struct transactio
 	r = in_use(device->address, &why);
 	if (r < 0) {
 		outcome_set(outcome, RESULT_REFUSED, PROBLEM_IN_USE, -r, "cannot tell whether %s is in use: %s",
-			    device->address, strerror(-r));
+			    device->address, why ? why : strerror(-r));
 		return r;
 	}
 	if (r > 0) {

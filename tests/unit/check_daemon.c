@@ -117,52 +117,6 @@ START_TEST(group_attributes)
 }
 END_TEST
 
-START_TEST(blocks_below)
-{
-	struct sysfs_block *blocks;
-	size_t n;
-
-	fake_group(5, "DMA");
-	fake_device(NIC, 5, NULL);
-	fake_file("259:0\n", "devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0n1/dev");
-	fake_file("259:1\n", "devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0n1/nvme0n1p1/dev");
-	fake_file("1\n", "devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0n1/nvme0n1p1/partition");
-	fake_file("", "devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0n1/nvme0n1p1/holders/dm-0");
-	fake_link("devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0n1", "class/block/nvme0n1");
-	fake_file("253:0\n", "devices/virtual/block/dm-0/dev");
-	fake_link("devices/virtual/block/dm-0", "class/block/dm-0");
-	fake_file("8:0\n", "devices/pci0000:00/0000:00:1f.2/block/sda/dev");
-	fake_link("devices/pci0000:00/0000:00:1f.2/block/sda", "class/block/sda");
-	ck_assert_int_eq(sysfs_block_below(NIC, &blocks, &n), 0);
-	ck_assert_uint_eq(n, 3);
-	ck_assert_str_eq(blocks[0].name, "nvme0n1");
-	ck_assert_str_eq(blocks[1].name, "nvme0n1p1");
-	ck_assert_str_eq(blocks[2].name, "dm-0");
-	ck_assert_uint_eq(blocks[2].major, 253);
-	free(blocks);
-	ck_assert_int_eq(sysfs_block_below("0000:09:00.0", &blocks, &n), -ENODEV);
-}
-END_TEST
-
-/* With native multipath the path below the controller is hidden, and what counts is the head. */
-START_TEST(blocks_multipath)
-{
-	struct sysfs_block *blocks;
-	size_t n;
-
-	fake_group(5, "DMA");
-	fake_device(NIC, 5, NULL);
-	fake_file("1\n", "devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0c0n1/hidden");
-	fake_link("devices/pci0000:00/0000:00:1c.0/" NIC "/nvme/nvme0/nvme0c0n1", "class/block/nvme0c0n1");
-	fake_file("259:3\n", "devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1/dev");
-	fake_link("devices/virtual/nvme-subsystem/nvme-subsys0/nvme0n1", "class/block/nvme0n1");
-	ck_assert_int_eq(sysfs_block_below(NIC, &blocks, &n), 0);
-	ck_assert_uint_eq(n, 1);
-	ck_assert_str_eq(blocks[0].name, "nvme0n1");
-	free(blocks);
-}
-END_TEST
-
 START_TEST(record_round_trip)
 {
 	_cleanup_(transaction_freep) struct transaction *t = calloc(1, sizeof(*t));
@@ -413,8 +367,6 @@ int main(void)
 	tcase_add_test(tc, device_attributes);
 	tcase_add_test(tc, device_garbage);
 	tcase_add_test(tc, group_attributes);
-	tcase_add_test(tc, blocks_below);
-	tcase_add_test(tc, blocks_multipath);
 	tcase_add_test(tc, record_round_trip);
 	tcase_add_test(tc, record_garbage);
 	tcase_add_test(tc, settings_file);

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <string.h>
+
+#include "daemon/net-use.h"
+
+/* The kernel nests interfaces eight deep (MAX_NEST_DEV in include/linux/netdevice.h). */
+#define DEPTH_MAX 8
+
+static const struct net_link *find(const struct net_link *links, size_t n, int index)
+{
+	for (size_t i = 0; i < n; i++)
+		if (links[i].index == index)
+			return &links[i];
+	return NULL;
+}
+
+/* A virtual machine's interface: it has its addresses in there. */
+static bool is_a_guests(const struct net_link *link)
+{
+	return strcmp(link->kind, "macvtap") == 0 || strcmp(link->kind, "ipvtap") == 0;
+}
+
+static int tell_own(const struct net_link *link, enum use_kind *kind, char **ret)
+{
+	if (link->default_route) {
+		*kind = USE_DEFAULT_ROUTE;
+		*ret = strf("%s carries the default route", link->name);
+	} else if (*link->address) {
+		*kind = USE_ADDRESS;
+		*ret = strf("%s is up with %s", link->name, link->address);
+	} else if (*link->route) {
+		*kind = USE_ROUTE;
+		*ret = strf("%s carries a route to %s", link->name, link->route);
+	} else if (is_a_guests(link)) {
+		*kind = USE_STACKED;
+		*ret = strf("%s is up", link->name);
+	} else {
+		return 0;
+	}
+	return *ret ? 1 : -ENOMEM;
+}
+
+static int tell(const struct net_link *links, size_t n, const struct net_link *link, unsigned depth,
+		enum use_kind *kind, char **ret);
+
+/* "eth0 is part of bond0, which is up with …", from what is said of bond0. */
+static int tell_above(const struct net_link *links, size_t n, const struct net_link *link, const struct net_link *above,
+		      const char *relation, unsigned depth, enum use_kind *kind, char **ret)
+{
+	_cleanup_free_ char *what = NULL;
+	int r;
+
+	r = tell(links, n, above, depth + 1, kind, &what);
+	if (r <= 0)
+		return r;
+	*ret = strf("%s %s %s, which%s", link->name, relation, above->name, what + strlen(above->name));
+	return *ret ? 1 : -ENOMEM;
+}
+
+static int tell(const struct net_link *links, size_t n, const struct net_link *link, unsigned depth,
+		enum use_kind *kind, char **ret)
+{
+	const struct net_link *master;
+	int r;
+
+	if (!link->up || depth > DEPTH_MAX)
+		return 0;
+	r = tell_own(link, kind, ret);
+	if (r != 0)
+		return r;
+	master = link->master ? find(links, n, link->master) : NULL;
+	if (master) {
+		r = tell_above(links, n, link, master, "is part of", depth, kind, ret);
+		if (r != 0)
+			return r;
+	}
+	for (size_t i = 0; i < n; i++) {
+		if (links[i].lower != link->index || links[i].index == link->index)
+			continue;
+		r = tell_above(links, n, link, &links[i], "carries", depth, kind, ret);
+		if (r != 0)
+			return r;
+	}
+	/* A bridge without an address has its users behind its other ports; and the membership would be lost. */
+	if (master && master->up) {
+		*kind = USE_STACKED;
+		*ret = strf("%s is part of %s, which is up", link->name, master->name);
+		return *ret ? 1 : -ENOMEM;
+	}
+	return 0;
+}
+
+int net_use_tell(const struct net_link *links, size_t n, int index, enum use_kind *kind, char **ret)
+{
+	const struct net_link *link = find(links, n, index);
+
+	return link ? tell(links, n, link, 0, kind, ret) : 0;
+}
