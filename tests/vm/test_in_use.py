@@ -10,8 +10,8 @@ from vmtest import Topology, nvme, policyd
 
 # The second disk shows that force is one rule's, and not contagious.
 TOPOLOGY = Topology(ports=['rp1', 'rp2'],
-                    cold=[nvme('n0', 'rp1', size_mb=64),
-                          nvme('n1', 'rp2', size_mb=64)])
+                    cold=[nvme('n0', 'rp1', size_mb=160),
+                          nvme('n1', 'rp2', size_mb=160)])
 
 IN_USE = f'{policyd.SERVICE}.Error.InUse'
 IDENTITY = 'domain = identity\nrebind = always\n'
@@ -70,7 +70,13 @@ def swapped(vm, node):
     try:
         yield f'{node.removeprefix("/dev/")} is used for swap'
     finally:
-        vm.run(f'swapoff {node}')
+        vm.run(f'swapoff {node} && wipefs -qa {node}')
+
+
+@contextlib.contextmanager
+def partition_swapped(vm, node):
+    with partitioned(vm, node) as first, swapped(vm, first) as reason:
+        yield reason
 
 
 @contextlib.contextmanager
@@ -78,7 +84,7 @@ def mapped(vm, node):
     """device-mapper has it, and nobody has what was made of it."""
     vm.run(f'dmsetup create scenario --table "0 32768 linear {node} 0"')
     try:
-        yield f'{node.removeprefix("/dev/")} is held by'
+        yield f'{node.removeprefix("/dev/")} is used by scenario'
     finally:
         vm.run('udevadm settle; dmsetup remove --retry scenario')
 
@@ -86,9 +92,64 @@ def mapped(vm, node):
 @contextlib.contextmanager
 def mapped_and_mounted(vm, node):
     """The name that a person knows is two floors up."""
-    with partitioned(vm, node) as first, mapped(vm, first):
-        with mounted(vm, vm.out('readlink -f /dev/mapper/scenario')) as why:
+    with partitioned(vm, node) as first, mapped(vm, first) as why:
+        with mounted(vm, '/dev/mapper/scenario'):
+            yield f'{why}, which is mounted on /mnt/a disk'
+
+
+@contextlib.contextmanager
+def raid(vm, node):
+    vm.run(f'mdadm --create /dev/md7 --run --quiet --level=1 --force '
+           f'--metadata=1.2 --raid-devices=1 {node}')
+    try:
+        yield f'{node.removeprefix("/dev/")} is used by md7'
+    finally:
+        vm.run(f'udevadm settle; mdadm --stop --quiet /dev/md7; '
+               f'mdadm --zero-superblock {node}')
+
+
+@contextlib.contextmanager
+def raid_and_mapped_and_swapped(vm, node):
+    with raid(vm, node) as why, mapped(vm, '/dev/md7'):
+        with swapped(vm, '/dev/mapper/scenario'):
+            yield f'{why}, that by scenario, which is used for swap'
+
+
+@contextlib.contextmanager
+def looped(vm, node):
+    """The file system's own mount says it, for all files on it."""
+    with mounted(vm, node) as why:
+        vm.run('cd "/mnt/a disk" && truncate -s 8M image && '
+               'mkfs.ext4 -q -F image && mkdir -p /mnt/inner && '
+               'mount -o loop image /mnt/inner')
+        try:
             yield why
+        finally:
+            vm.run('umount /mnt/inner')
+
+
+@contextlib.contextmanager
+def looped_and_hidden(vm, node):
+    """Mounted nowhere any more, and alive through the loop device."""
+    with looped(vm, node):
+        vm.run('mkdir -p /mnt/other; mount --move "/mnt/a disk" /mnt/other || '
+               'mount --bind "/mnt/a disk" /mnt/other; umount -l /mnt/other; '
+               'mountpoint -q "/mnt/a disk" && umount -l "/mnt/a disk"')
+        try:
+            yield f'{node.removeprefix("/dev/")} is held by'
+        finally:
+            vm.run(f'umount /mnt/inner; mount {node} "/mnt/a disk"; '
+                   'mount -t tmpfs none /mnt/inner')
+
+
+@contextlib.contextmanager
+def loop_of_the_disk(vm, node):
+    """A loop device claims nothing, and no program has it open."""
+    loop = vm.out(f'losetup --find --show {node}').removeprefix('/dev/')
+    try:
+        yield f'{node.removeprefix("/dev/")} is used by {loop}'
+    finally:
+        vm.run(f'losetup -d /dev/{loop}; udevadm settle')
 
 
 @contextlib.contextmanager
@@ -112,7 +173,7 @@ def exclusive(vm, node):
                    'print(1, flush=True); time.sleep(10000)"')
     try:
         vm.wait(lambda: job.peek().stdout == '1\n', what='the program')
-        yield f'{node.removeprefix("/dev/")} is held by'
+        yield f'{node.removeprefix("/dev/")} is open in python3 (pid '
     finally:
         job.stop()
 
@@ -133,8 +194,9 @@ def idle(vm):
 
 
 @pytest.mark.parametrize('use', [
-    mounted, partition_mounted, swapped, mapped, mapped_and_mounted,
-    mounted_elsewhere, exclusive])
+    mounted, partition_mounted, swapped, partition_swapped, mapped,
+    mapped_and_mounted, raid, raid_and_mapped_and_swapped, looped,
+    looped_and_hidden, loop_of_the_disk, mounted_elsewhere, exclusive])
 def test_what_is_used_keeps_its_driver(vm, idle, use):
     address, number, mark = vm.address('n0'), vm.group_of('n0'), \
         policyd.mark(vm)
@@ -205,6 +267,31 @@ def test_set_group_type_asks_too(vm, idle):
         policyd.wait_state(vm, 'n0', 'pending', 'DMA')
         assert sequence(vm, idle) == probe
     assert policyd.call(vm, 'Restore', 'u', number) == ('', '')
+
+
+def test_file_system_of_two_disks(vm, idle):
+    """Each of them is known, whichever of them the mount was named by."""
+    nodes = {'n0': idle, 'n1': disk(vm, 'n1')}
+    vm.run(f'mkfs.btrfs -q -f --mixed -d single -m single {nodes["n0"]} '
+           f'{nodes["n1"]} && udevadm settle && '
+           f'(btrfs device scan || true) && mount {nodes["n1"]} /mnt',
+           timeout=120)
+    try:
+        told = set()
+        for name, node in nodes.items():
+            before = sequence(vm, node)
+            rule(vm, name=name)
+            group = policyd.wait_state(vm, name, 'refused', 'DMA')
+            base = node.removeprefix('/dev/')
+            told.add(group['Reason'].rpartition(f'in use: {base} ')[2])
+            assert sequence(vm, node) == before
+        assert told == {'is mounted on /mnt', 'is part of the btrfs file '
+                        'system mounted on /mnt'}
+    finally:
+        vm.run(f'umount /mnt; wipefs -qa {nodes["n0"]} {nodes["n1"]}')
+    policyd.call(vm, 'ApplyGroup', 'ua{sv}', vm.group_of('n1'), {})
+    policyd.wait_state(vm, 'n1', 'compliant', 'identity')
+    assert policyd.call(vm, 'Restore', 'u', vm.group_of('n1')) == ('', '')
 
 
 @pytest.mark.kernels('6.12')

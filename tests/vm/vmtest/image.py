@@ -16,8 +16,9 @@ from . import apt, cache
 PACKAGES = (
     'systemd', 'systemd-sysv', 'udev', 'dbus', 'kmod', 'mount', 'util-linux',
     'iproute2', 'pciutils', 'e2fsprogs', 'procps', 'libcap2-bin', 'fdisk',
-    'libinih1', 'libnl-3-200', 'libnl-genl-3-200', 'libudev1', 'libsystemd0',
-    'dmsetup', 'mdadm', 'nftables', 'python3', 'strace', 'gdb-minimal',
+    'libinih1', 'libnl-3-200', 'libnl-genl-3-200', 'libnl-route-3-200',
+    'libudev1', 'libsystemd0', 'dmsetup', 'mdadm', 'btrfs-progs', 'nftables',
+    'python3', 'strace', 'gdb-minimal',
 )
 
 # Everything that takes time at boot or wakes up later, and tests nothing.
