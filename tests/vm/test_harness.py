@@ -153,7 +153,8 @@ def test_kernel_complaints_are_seen(vm):
         assert complaints(line) == [line]
         assert complaints(line, ['vm-harness']) == [line]
     for line in ('usb 1-1: debug: all is well',
-                 'kmemleak: 3 new suspected memory leaks (see /sys/kernel)'):
+                 'kmemleak: 3 new suspected memory leaks (see /sys/kernel)',
+                 'rcu: RCU callback double-/use-after-free debug is enabled.'):
         assert complaints(line) == []
 
 

@@ -12,7 +12,7 @@ _COMPLAINTS = re.compile('|'.join((
     r'\bKASAN\b', r'\bUBSAN\b', r'unable to handle', r'refcount_t: ',
     r'list_(add|del) corruption', r'invalid opcode', r'stack segment',
     r'divide error', r'double fault', r'bad page state',
-    r'slab-use-after-free', r'use-after-free', r'double-free',
+    r'use-after-free(?! debug is enabled)', r'double-free',
     # lockdep's reports (the rest of them begin with BUG), and its giving up
     r'\bWARNING: (possible|suspicious|bad|inconsistent|held lock|lock held'
     r'|Nested lock|\S+-safe -> |.* still has locks held)',
