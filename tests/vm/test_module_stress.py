@@ -60,6 +60,11 @@ done 2> /dev/null
 @pytest.fixture
 def addresses(vm):
     """Of all devices; they are there and bound at the end."""
+    # Until 6.2 nvme gives memory back at the last close of its disk
+    # (nvme_pci_free_ctrl()), by the domain of that time: a type that is
+    # written between unbind and that is a page fault of the kernel's own.
+    vm.run('systemctl stop systemd-udevd.service '
+           'systemd-udevd-control.socket systemd-udevd-kernel.socket')
     # Sooner than the two minutes by which the harness would be gone.
     vm.run('sysctl -q kernel.hung_task_timeout_secs=30')
     found = {name: vm.address(name) for name in DRIVERS}
