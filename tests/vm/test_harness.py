@@ -9,7 +9,7 @@ import pytest
 
 from vmtest import (CommandFailed, EmulatorFailed, Topology, e1000, e1000e,
                     kernel, nvme, pair, pci_bridge)
-from vmtest.kernellog import complaints, leaks
+from vmtest.kernellog import complaints, leaks, lost_timer
 
 TOPOLOGY = Topology(
     ports=['rp1', 'rp2', 'rp3'],
@@ -180,3 +180,18 @@ def test_a_panic_of_the_bare_kernel_is_no_verdict(boot):
     """Nothing of what is tested has run then."""
     with pytest.raises(EmulatorFailed, match='Kernel panic'):
         boot(Topology(kernel_args='rdinit=/none'))
+
+
+def test_a_lost_timer_is_told_from_a_busy_cpu(vm):
+    text = (
+        'rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\n'
+        'NMI backtrace for cpu 0\n'
+        'CPU: 0 UID: 0 PID: {} Tainted: G           OE      6.12 #1  Debian\n'
+        'Tainted: [O]=OOT_MODULE, [E]=UNSIGNED_MODULE\n'
+        'Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16\n'
+        'RIP: 0010:{}+0xf/0x20\n'
+        'rcu: rcu_preempt kthread timer wakeup didn\'t happen for 5251 jiffies!\n')
+    assert lost_timer(text.format('0 Comm: swapper/0', 'pv_native_safe_halt'))
+    assert not lost_timer(text.format('77 Comm: iommu', '_raw_spin_lock'))
+    assert not lost_timer(text.format('0 Comm: swapper/0', '_raw_spin_lock'))
+    assert not lost_timer(vm.machine.console_text())

@@ -41,6 +41,19 @@ def unexpected(found: list[str], expected: Iterable[str]) -> list[str]:
             if not any(pattern.search(text) for pattern in allowed)]
 
 
+# A CPU that waits for an interrupt while the time for its timer's is long over
+# (rcu_check_gp_kthread_expired_fqs_timer() in kernel/rcu/tree_stall.h). One
+# that is busy with interrupts off is no such case.
+_LOST_TIMER = re.compile(
+    r"Comm: swapper/\d+ (?:.*\n){1,5}.*RIP: 0010:\w*(?:halt|idle)"
+    r"(?:.*\n)*?.*kthread timer wakeup didn't happen")
+
+
+def lost_timer(console: str) -> bool:
+    """Whether the timer of an idle CPU has stopped: the emulator lost it."""
+    return bool(_LOST_TIMER.search(console))
+
+
 # Who asked for the memory: a function of the module, or one that has lost its
 # name since, as those of a module do when it is unloaded.
 _OURS = re.compile(r'\[iommu_policy\]|^ +(\[<\w+>\] )?0x[0-9a-f]{16}$', re.M)
