@@ -164,7 +164,8 @@ def test_unloaded_under_load(vm, clients, addresses):
         load = Load(vm, clients, addresses, 6)
         vm.wait(lambda: traces(vm), what='something to be held',
                 interval=0.05)
-        vm.run('modprobe -r iommu_policy')
+        # Every dump that is under way is a reference of netlink's.
+        vm.wait('modprobe -r iommu_policy', interval=0)
         for answer in load.end():
             assert answer['acks'].keys() <= LAST_ACKS
         assert not vm.exists('/sys/module/iommu_policy')
