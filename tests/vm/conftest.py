@@ -20,7 +20,7 @@ from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from vmtest import VM, Topology, cache, client, kernel, tree  # noqa: E402
+from vmtest import VM, EmulatorFailed, Topology, cache, client, kernel, tree  # noqa: E402
 
 _retried: list[str] = []
 
@@ -79,7 +79,7 @@ class Machines:
     def __init__(self, config: pytest.Config) -> None:
         destdir = config.getoption('--destdir')
         self.tree = Path(destdir).resolve() if destdir else tree.build()
-        self.logs = cache.root() / 'logs'
+        self.logs = cache.own() / 'logs'
         self.running: dict[tuple[str, str], VM] = {}
         self.used: set[Path] = set()
 
@@ -103,12 +103,12 @@ class Machines:
             self.running[name, release] = vm
         return vm
 
-    def drop(self, vm: VM) -> list[str]:
+    def drop(self, vm: VM, look: bool = True) -> list[str]:
         """Ends a machine; returns what was wrong with it."""
         for key in [key for key, value in self.running.items()
                     if value is vm]:
             del self.running[key]
-        return vm.close()
+        return vm.close(look)
 
 
 @pytest.fixture(scope='session')
@@ -148,12 +148,16 @@ def vm(request: pytest.FixtureRequest, machines: Machines,
     else:
         machine = machines.shared(topology, kernel_release, name)
     yield machine
+    try:
+        machine.machine.check()
+    except EmulatorFailed:
+        machines.drop(machine, look=False)
+        raise
     wrong = machine.new_complaints()
     if fresh:
         wrong += [line for line in machines.drop(machine)
                   if line not in wrong]
     elif not machine.machine.alive():
-        machine.machine.check()
         wrong.append('the guest has ended:\n' +
                      machine.machine.console_tail())
     _complain(machine, wrong)

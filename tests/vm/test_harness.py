@@ -9,7 +9,7 @@ import pytest
 
 from vmtest import (CommandFailed, EmulatorFailed, Topology, e1000, e1000e,
                     kernel, nvme, pair, pci_bridge)
-from vmtest.kernellog import complaints, leaks
+from vmtest.kernellog import complaints, leaks, lost_timer
 
 TOPOLOGY = Topology(
     ports=['rp1', 'rp2', 'rp3'],
@@ -153,7 +153,8 @@ def test_kernel_complaints_are_seen(vm):
         assert complaints(line) == [line]
         assert complaints(line, ['vm-harness']) == [line]
     for line in ('usb 1-1: debug: all is well',
-                 'kmemleak: 3 new suspected memory leaks (see /sys/kernel)'):
+                 'kmemleak: 3 new suspected memory leaks (see /sys/kernel)',
+                 'rcu: RCU callback double-/use-after-free debug is enabled.'):
         assert complaints(line) == []
 
 
@@ -179,3 +180,18 @@ def test_a_panic_of_the_bare_kernel_is_no_verdict(boot):
     """Nothing of what is tested has run then."""
     with pytest.raises(EmulatorFailed, match='Kernel panic'):
         boot(Topology(kernel_args='rdinit=/none'))
+
+
+def test_a_lost_timer_is_told_from_a_busy_cpu(vm):
+    text = (
+        'rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\n'
+        'NMI backtrace for cpu 0\n'
+        'CPU: 0 UID: 0 PID: {} Tainted: G           OE      6.12 #1  Debian\n'
+        'Tainted: [O]=OOT_MODULE, [E]=UNSIGNED_MODULE\n'
+        'Hardware name: QEMU Standard PC (Q35 + ICH9, 2009), BIOS 1.16\n'
+        'RIP: 0010:{}+0xf/0x20\n'
+        'rcu: rcu_preempt kthread timer wakeup didn\'t happen for 5251 jiffies!\n')
+    assert lost_timer(text.format('0 Comm: swapper/0', 'pv_native_safe_halt'))
+    assert not lost_timer(text.format('77 Comm: iommu', '_raw_spin_lock'))
+    assert not lost_timer(text.format('0 Comm: swapper/0', '_raw_spin_lock'))
+    assert not lost_timer(vm.machine.console_text())

@@ -3,6 +3,7 @@
 its end, and the race that they are there for.
 """
 
+import re
 import time
 
 import pytest
@@ -123,13 +124,14 @@ def test_a_removal_waits(vm, clients, one, two, way):
     assert one.ask('bracket-begin', device=first)['error'] in ('EBUSY',
                                                                'ENODEV')
     assert vm.present(second)
-    ended = one.mark()
     if way == 'end':
         assert owner.ask('bracket-end', device=first)['error'] is None
     else:
         getattr(owner, way)()
-    # All of it before the time that would end the bracket by itself.
-    assert float(job.wait().stdout.split()[1]) - ended < 2
+    job.wait()
+    # It was not the time that would end the bracket by itself.
+    assert f'process {owner.pid} has its type bracket open for too long' \
+        not in vm.out('dmesg')
     assert not vm.present(second)
     assert one.ask('bracket-begin', device=first)['error'] is None
     assert one.ask('bracket-end', device=first)['error'] is None
@@ -242,6 +244,8 @@ def test_race_without_the_module(boot):
         time.sleep(0.2)
     text = vm.machine.console_text()
     assert not vm.machine.alive(), 'the kernel has survived'
-    assert 'Kernel panic' in text and 'Oops' in text or 'BUG:' in text
+    # Of a page fault, a general protection fault, a list that is corrupt…
+    assert re.search(r'Kernel panic - not syncing: Fatal exception|BUG:', text)
+    assert re.search(r'^.*  (iommu_|dmar_|domain_|intel_iommu_)', text, re.M)
     with pytest.raises(GuestGone):
         vm.run('true')

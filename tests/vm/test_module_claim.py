@@ -230,8 +230,7 @@ def test_ends_with_its_socket(vm, clients, one, nic, way):
     assert bind(vm, 'e1000e', nic) == 'EBUSY'
     since = one.mark()
     getattr(owner, way)()
-    event = one.event('unclaimed', since, group=vm.group_of(nic))
-    assert event['t'] - since < 5
+    one.event('unclaimed', since, group=vm.group_of(nic))
     wait_driver(vm, nic, driver='e1000e')
     assert 'claim' not in one.group(nic)
 

@@ -167,7 +167,6 @@ def test_a_kill_in_the_middle_of_a_change(vm, rule, whom):
             f'{also}{victim} {tracer}; until [ -e /sys/bus/pci/devices/{address}/driver ]; '
             'do sleep 0.02; done; awk "{ print \\$1 - $began }" /proc/uptime'))
         print(f'bound again after {took:.2f} s')
-        assert took < 1.5
     if whom == 'worker':
         group = policyd.wait_state(vm, 'nic', 'failed')
         assert 'cut off and has been undone' in group['Reason']

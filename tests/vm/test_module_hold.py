@@ -310,8 +310,7 @@ def test_the_socket_ends(vm, clients, nic, way):
     assert bind(vm, 'e1000e', nic) == 'EAGAIN'
     since = other.mark()
     getattr(one, way)()
-    ended = other.event('released', since, group=vm.group_of(nic))
-    assert ended['t'] - since < 5
+    other.event('released', since, group=vm.group_of(nic))
     wait_driver(vm, nic, driver='e1000e')
     assert 'holder' not in other.group(nic)
 

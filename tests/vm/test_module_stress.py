@@ -60,6 +60,11 @@ done 2> /dev/null
 @pytest.fixture
 def addresses(vm):
     """Of all devices; they are there and bound at the end."""
+    # Until 6.2 nvme gives memory back at the last close of its disk
+    # (nvme_pci_free_ctrl()), by the domain of that time: a type that is
+    # written between unbind and that is a page fault of the kernel's own.
+    vm.run('systemctl stop systemd-udevd.service '
+           'systemd-udevd-control.socket systemd-udevd-kernel.socket')
     # Sooner than the two minutes by which the harness would be gone.
     vm.run('sysctl -q kernel.hung_task_timeout_secs=30')
     found = {name: vm.address(name) for name in DRIVERS}
@@ -116,7 +121,7 @@ def test_everything_at_once(vm, clients, addresses, seconds):
     for answer in load.end():
         assert answer['acks'].keys() <= ACKS
         assert answer['dones'].keys() <= DONES
-        assert answer['acks']['0'] > 20 * seconds
+        assert answer['acks']['0'] > 20 * seconds / vm.slowness
         done += answer['writes'].get('0', 0)
     # Types that could be written, in between all that.
     assert done > 0
@@ -159,7 +164,8 @@ def test_unloaded_under_load(vm, clients, addresses):
         load = Load(vm, clients, addresses, 6)
         vm.wait(lambda: traces(vm), what='something to be held',
                 interval=0.05)
-        vm.run('modprobe -r iommu_policy')
+        # Every dump that is under way is a reference of netlink's.
+        vm.wait('modprobe -r iommu_policy', interval=0)
         for answer in load.end():
             assert answer['acks'].keys() <= LAST_ACKS
         assert not vm.exists('/sys/module/iommu_policy')

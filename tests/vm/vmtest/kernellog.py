@@ -12,7 +12,7 @@ _COMPLAINTS = re.compile('|'.join((
     r'\bKASAN\b', r'\bUBSAN\b', r'unable to handle', r'refcount_t: ',
     r'list_(add|del) corruption', r'invalid opcode', r'stack segment',
     r'divide error', r'double fault', r'bad page state',
-    r'slab-use-after-free', r'use-after-free', r'double-free',
+    r'use-after-free(?! debug is enabled)', r'double-free',
     # lockdep's reports (the rest of them begin with BUG), and its giving up
     r'\bWARNING: (possible|suspicious|bad|inconsistent|held lock|lock held'
     r'|Nested lock|\S+-safe -> |.* still has locks held)',
@@ -39,6 +39,19 @@ def unexpected(found: list[str], expected: Iterable[str]) -> list[str]:
     allowed = [re.compile(pattern) for pattern in expected]
     return [text for text in found
             if not any(pattern.search(text) for pattern in allowed)]
+
+
+# A CPU that waits for an interrupt while the time for its timer's is long over
+# (rcu_check_gp_kthread_expired_fqs_timer() in kernel/rcu/tree_stall.h). One
+# that is busy with interrupts off is no such case.
+_LOST_TIMER = re.compile(
+    r"Comm: swapper/\d+ (?:.*\n){1,5}.*RIP: 0010:\w*(?:halt|idle)"
+    r"(?:.*\n)*?.*kthread timer wakeup didn't happen")
+
+
+def lost_timer(console: str) -> bool:
+    """Whether the timer of an idle CPU has stopped: the emulator lost it."""
+    return bool(_LOST_TIMER.search(console))
 
 
 # Who asked for the memory: a function of the module, or one that has lost its

@@ -13,7 +13,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import cache, cpio, image, kernel, module, pace
+from . import cache, cpio, image, kernel, kernellog, module, pace
 from .channel import Channel
 from .qmp import Qmp
 from .topology import Device, Topology
@@ -34,8 +34,8 @@ INIT = 'vm-init: begins'
 
 
 class EmulatorFailed(Exception):
-    """No verdict about what was tested: QEMU was ended by a signal, or the
-    kernel panicked before its first process ran.
+    """No verdict about what was tested: QEMU was ended by a signal, the kernel
+    panicked before its first process ran, or the timer of a CPU has stopped.
     """
 
 
@@ -212,6 +212,9 @@ class Machine:
         text = self.console_text()
         if 'Kernel panic' in text and INIT not in text:
             raise EmulatorFailed('a panic before the first process:\n' +
+                                 self.console_tail())
+        if kernellog.lost_timer(text):
+            raise EmulatorFailed('the timer of a CPU has stopped:\n' +
                                  self.console_tail())
 
     def stop(self) -> None:
