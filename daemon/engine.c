@@ -431,15 +431,18 @@ void engine_policy_changed(struct manager *m)
 static void finish_recovery(struct manager *m, struct group *group, const struct outcome *outcome, unsigned again)
 {
 	_cleanup_free_ char **addresses = group_addresses(group);
-	_cleanup_free_ char *reason = strf("a change was cut off and has been undone%s%s", *outcome->reason ? "; " : "",
-					   outcome->reason);
+	_cleanup_free_ char *reason = strf("a change was cut off%s%s%s",
+					   outcome->result == RESULT_DONE ? " and has been undone" : "",
+					   *outcome->reason ? "; " : "", outcome->reason);
 	struct log_fields fields;
 
 	engine_set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
 	fields = engine_log_fields(group, addresses, MESSAGE_RECOVERED);
 	log_struct(*outcome->reason ? LOG_ERR : LOG_WARNING, &fields, "Group %u: %s", group->id, strempty(reason));
-	if (again)
-		manager_queue_group(m, group->id, again);
+	if (!again)
+		decided_first_time(group);
+	/* Also where nothing has happened meanwhile: the type may be what it was to be. */
+	manager_queue_group(m, group->id, again);
 }
 
 void engine_finished(struct manager *m, struct group *group, const struct transaction *t, const struct outcome *outcome,

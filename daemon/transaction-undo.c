@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/failpoint.h"
 #include "daemon/fence.h"
 #include "daemon/in-use.h"
 #include "daemon/module-link.h"
@@ -38,8 +39,10 @@ static void give_back(struct transaction *t, struct outcome *outcome)
 
 	t->step = STEP_FENCE; /* overrides as they were, not as the rule wants them */
 	r = t->fence->open(t, &failed);
-	if (r < 0)
+	if (r < 0) {
 		add_left(outcome, "the driver override", failed ? failed->address : "the group", r);
+		t->left = true;
+	}
 	for (size_t i = 0; i < t->n_devices; i++) {
 		struct transaction_device *device = &t->devices[i];
 
@@ -55,39 +58,62 @@ static void give_back(struct transaction *t, struct outcome *outcome)
 	}
 }
 
+static void unbind_one(struct transaction *t, struct transaction_device *device, struct outcome *outcome)
+{
+	_cleanup_free_ char *driver = NULL;
+	_cleanup_free_ char *why = NULL;
+	int r;
+
+	if (sysfs_device_driver(device->address, &driver) < 0 || !driver)
+		return;
+	/* Somebody may have mounted it in the moment that it was back. */
+	if (!t->force && in_use(device->address, &why) != 0) {
+		add_reason(outcome, why ? why : "cannot tell whether it is in use");
+		return;
+	}
+	if (!device->unbound) {
+		device->unbound = true;
+		/* Or else nobody would know, after a crash, that it has lost a driver. */
+		r = t->record_dir ? record_write(t->record_dir, t) : 0;
+		if (r < 0) {
+			device->unbound = false;
+			add_left(outcome, "the state", device->address, r);
+			return;
+		}
+	}
+	r = transaction_unbind(device->address, driver);
+	if (r < 0 && r != -ENODEV)
+		add_left(outcome, "the state", device->address, r);
+}
+
 /* The rule's driver may have taken a device before another device's failed. */
 static void unbind_again(struct transaction *t, struct outcome *outcome)
 {
 	for (size_t i = 0; i < t->n_devices; i++) {
 		struct transaction_device *device = &t->devices[i];
-		_cleanup_free_ char *driver = NULL;
-		_cleanup_free_ char *why = NULL;
-		int r;
 
-		if (device->bridge || sysfs_device_driver(device->address, &driver) < 0 || !driver)
+		/* What had to be left its driver on the way there is left it now. */
+		if (device->bridge || (device->driver && !device->unbound && !device->may_unbind))
 			continue;
-		/* Somebody may have mounted it in the moment that it was back. */
-		if (!t->force && in_use(device->address, &why) != 0) {
-			add_reason(outcome, strempty(why));
-			continue;
-		}
-		device->unbound = true;
-		r = transaction_unbind(device->address, driver);
-		if (r < 0 && r != -ENODEV)
-			add_left(outcome, "the state", device->address, r);
+		unbind_one(t, device, outcome);
 	}
 }
 
-static void put_back_override(const struct transaction *t, const struct transaction_device *device)
+static void put_back_override(const struct transaction *t, const struct transaction_device *device,
+			      struct outcome *outcome)
 {
 	_cleanup_free_ char *override = NULL;
+	int r;
 
 	if (t->step < STEP_UNFENCE || sysfs_read_override(device->address, &override) < 0)
 		return;
 	/* Only what this transaction has set, or cleared, itself. */
 	if ((device->wanted && override && strcmp(override, device->wanted) == 0) ||
-	    (device->release && device->override && !override))
-		sysfs_write_override(device->address, device->override);
+	    (device->release && device->override && !override)) {
+		r = sysfs_write_override(device->address, device->override);
+		if (r < 0 && r != -ENODEV)
+			add_left(outcome, "the driver override", device->address, r);
+	}
 }
 
 /* A device that the rule's driver took is given back to the one it had. */
@@ -99,7 +125,8 @@ static void take_back_driver(struct transaction *t, struct outcome *outcome)
 		_cleanup_free_ char *why = NULL;
 		int r;
 
-		if (!device->wanted || !device->unbound || sysfs_device_driver(device->address, &driver) < 0 || !driver ||
+		/* Until the fence was opened no driver could have taken it; nor has one that was not asked for. */
+		if (t->step < STEP_UNFENCE || !device->wanted || (device->driver && !device->unbound) || sysfs_device_driver(device->address, &driver) < 0 || !driver ||
 		    strcmp(driver, device->wanted) != 0 || (device->driver && strcmp(driver, device->driver) == 0))
 			continue;
 		if (!t->force && in_use(device->address, &why) != 0) {
@@ -117,6 +144,14 @@ static bool stays_shut(const struct transaction *t)
 	return t->from == DOMAIN_BLOCKED || t->quarantined;
 }
 
+/* A newcomer to the group that has its driver, which nothing of this has touched. */
+static bool is_untouched(const struct transaction_device *device)
+{
+	_cleanup_free_ char *driver = NULL;
+
+	return !device->pinned && !device->unbound && sysfs_device_driver(device->address, &driver) >= 0 && driver;
+}
+
 /* The way out of quarantine that failed ends in quarantine, with all that its record remembers. */
 static void shut_again(struct transaction *t, struct outcome *outcome)
 {
@@ -127,14 +162,14 @@ static void shut_again(struct transaction *t, struct outcome *outcome)
 		struct transaction_device *device = &t->devices[i];
 		int r;
 
-		if (device->bridge)
+		if (device->bridge || is_untouched(device))
 			continue;
 		r = sysfs_write_override(device->address, TRANSACTION_PIN);
 		if (r < 0 && r != -ENODEV)
 			add_left(outcome, "the quarantine", device->address, r);
 		device->pinned = device->unbound = true;
+		unbind_one(t, device, outcome);
 	}
-	unbind_again(t, outcome);
 	t->to = DOMAIN_BLOCKED;
 	t->step = STEP_VERIFY;
 	if (transaction_read_type(t, &type) && type != DOMAIN_DMA) {
@@ -150,15 +185,25 @@ static void shut_again(struct transaction *t, struct outcome *outcome)
 	add_reason(outcome, "the quarantine stays");
 }
 
+static void give_up_claim(struct transaction *t, struct outcome *outcome)
+{
+	struct outcome unclaiming = {};
+
+	if (t->claimed && transaction_unclaim(t, &unclaiming) < 0) {
+		add_reason(outcome, unclaiming.reason);
+		t->left = true;
+	}
+}
+
 void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 {
 	enum domain type = DOMAIN_NONE;
 	enum domain old = transaction_kernel_type(t->from);
-	struct outcome unclaiming = {};
 
+	failpoint_phase("undo");
 	/* A quarantine that has not come about: its claim would keep type and drivers from being put back. */
-	if (t->claimed && !stays_shut(t) && transaction_unclaim(t, &unclaiming) < 0)
-		add_reason(outcome, unclaiming.reason);
+	if (!stays_shut(t))
+		give_up_claim(t, outcome);
 	/* From unbind on: the trial write of that step may have been taken. */
 	if (t->step >= STEP_UNBIND && old != DOMAIN_NONE && transaction_read_type(t, &type) && type != old) {
 		struct outcome writing = {};
@@ -172,7 +217,7 @@ void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 		}
 	}
 	for (size_t i = 0; i < t->n_devices; i++)
-		put_back_override(t, &t->devices[i]);
+		put_back_override(t, &t->devices[i], outcome);
 	if (stays_shut(t)) {
 		shut_again(t, outcome);
 		return;
@@ -185,9 +230,9 @@ void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 
 void transaction_recover(struct transaction *t, struct outcome *outcome)
 {
-	struct outcome unclaiming = {};
-
 	*outcome = (struct outcome){ .result = RESULT_DONE };
+	if (failpoint("recover") < 0)
+		return;
 	if (module_link_open(&t->link) < 0)
 		t->link = NULL;
 	/* Nobody has decided that a quarantine ends half-way. */
@@ -195,12 +240,11 @@ void transaction_recover(struct transaction *t, struct outcome *outcome)
 		shut_again(t, outcome);
 		return;
 	}
-	if (t->claimed && transaction_unclaim(t, &unclaiming) < 0)
-		add_reason(outcome, unclaiming.reason);
+	give_up_claim(t, outcome);
 	for (size_t i = 0; i < t->n_devices; i++)
-		put_back_override(t, &t->devices[i]);
+		put_back_override(t, &t->devices[i], outcome);
 	take_back_driver(t, outcome);
 	give_back(t, outcome);
-	if (t->record_dir)
+	if (t->record_dir && !t->left)
 		record_remove(t->record_dir, t->group);
 }

@@ -377,7 +377,7 @@ void transaction_run(struct transaction *t, struct outcome *outcome)
 		run_steps(t, outcome);
 		outcome->claimed = outcome->result == RESULT_DONE && t->claimed;
 		/* A quarantine's record lives on: it is what its end has to put back. */
-		if (t->record_dir && !(t->to == DOMAIN_BLOCKED && outcome->result == RESULT_DONE) &&
+		if (t->record_dir && !t->left && !(t->to == DOMAIN_BLOCKED && outcome->result == RESULT_DONE) &&
 		    !((t->from == DOMAIN_BLOCKED || t->quarantined) && outcome->result != RESULT_DONE))
 			record_remove(t->record_dir, t->group);
 		return;
