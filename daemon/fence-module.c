@@ -96,8 +96,11 @@ static int release(struct transaction *t, const struct transaction_device **fail
 	/* Each device gets its driver by name afterwards, so nothing is to be probed here. */
 	r = t->link ? failpoint_around("release", module_link_call(t->link, &request, NULL)) : 0;
 	/* Not held (any more), by us or at all: it is open. Whatever else, the end of the socket opens it. */
-	if (r < 0 && r != -ENOENT && r != -ENODEV && r != -ENOLINK)
+	if (r < 0 && r != -ENOENT && r != -ENODEV && r != -ENOLINK) {
 		t->link = module_link_close(t->link);
+		if (module_link_open(&t->link) < 0)
+			t->link = NULL;
+	}
 	return 0;
 }
 

@@ -142,9 +142,13 @@ int transaction_bracket_begin(const struct transaction *t, bool live, struct out
 
 void transaction_bracket_end(const struct transaction *t)
 {
-	/* Whatever it says: the write is done, and what it came to is read. */
+	int r = 0;
+
 	if (t->link)
-		(void)failpoint_around("bracket-end", ask(t, IOMMU_POLICY_CMD_BRACKET_END, 0, NULL));
+		r = failpoint_around("bracket-end", ask(t, IOMMU_POLICY_CMD_BRACKET_END, 0, NULL));
+	/* Whatever it says, the write is done, and what it came to is read. Only must it not stay open. */
+	if (r < 0 && r != -ENOENT && r != -ENODEV && r != -ENOLINK)
+		ask(t, IOMMU_POLICY_CMD_BRACKET_END, 0, NULL);
 }
 
 int transaction_check_owner(const struct transaction *t, struct outcome *outcome)

@@ -80,7 +80,7 @@ class Machines:
         destdir = config.getoption('--destdir')
         self.destdir = Path(destdir).resolve() if destdir else None
         self.trees: dict[tuple[str, ...], Path | None] = {}
-        self.logs = cache.root() / 'logs'
+        self.logs = cache.own() / 'logs'
         self.running: dict[tuple[str, str], VM] = {}
         self.used: set[Path] = set()
 
