@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/backoff.h"
 #include "daemon/bus.h"
 #include "daemon/engine-tell.h"
 #include "daemon/engine.h"
@@ -281,6 +282,8 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 			engine_set_state(m, group, STATE_PENDING, PROBLEM_NONE, reason);
 		return;
 	}
+	if (backoff_defer(m, group, triggers))
+		return;
 	if (way == WAY_WAIT) {
 		engine_set_state(m, group, STATE_PENDING, PROBLEM_NONE, reason ? reason : "waits for a driver to let go");
 		decided_first_time(group);
@@ -437,6 +440,7 @@ static void finish_recovery(struct manager *m, struct group *group, const struct
 	struct log_fields fields;
 
 	engine_set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
+	backoff_note(group, true);
 	fields = engine_log_fields(group, addresses, MESSAGE_RECOVERED);
 	log_struct(*outcome->reason ? LOG_ERR : LOG_WARNING, &fields, "Group %u: %s", group->id, strempty(reason));
 	if (!again)
@@ -488,6 +492,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		};
 
 		note_applied(group, t);
+		backoff_note(group, false);
 		if (group->type == DOMAIN_BLOCKED)
 			set_quarantined(m, group, t->from);
 		else
@@ -523,6 +528,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		};
 
 		engine_tell(m, group, &news);
+		backoff_note(group, outcome->result == RESULT_FAILED);
 		/* The driver that it was to wait for may have let go meanwhile, which was not listened to. */
 		if (outcome->result == RESULT_PENDING && outcome->problem == PROBLEM_NONE && !is_bound(group))
 			again |= TRIGGER_UNBOUND;

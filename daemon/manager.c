@@ -446,6 +446,7 @@ int manager_run(const struct options *options)
 	sd_event_source_disable_unref(m.queue_source);
 	sd_event_source_disable_unref(m.plug_source);
 	sd_event_source_disable_unref(m.claim_source);
+	sd_event_source_disable_unref(m.backoff_source);
 	sd_event_unref(m.event);
 	free(m.queue);
 	free(m.status);

@@ -201,14 +201,18 @@ static void shut_again(struct transaction *t, struct outcome *outcome)
 
 	for (size_t i = 0; i < t->n_devices; i++) {
 		struct transaction_device *device = &t->devices[i];
+		bool known;
 		int r;
 
 		if (device->bridge || is_untouched(device))
 			continue;
-		r = sysfs_write_override(device->address, TRANSACTION_PIN);
+		known = device->pinned && device->unbound;
+		device->pinned = device->unbound = true;
+		r = known || !t->record_dir ? 0 : record_write(t->record_dir, t);
+		if (r >= 0)
+			r = sysfs_write_override(device->address, TRANSACTION_PIN);
 		if (r < 0 && r != -ENODEV)
 			add_left(outcome, "the quarantine", device->address, r);
-		device->pinned = device->unbound = true;
 		bound |= !unbind_one(t, device, outcome);
 	}
 	t->to = DOMAIN_BLOCKED;

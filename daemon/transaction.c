@@ -226,6 +226,7 @@ static int step_unbind(struct transaction *t, struct outcome *outcome)
 			return r;
 		device->unbound = true;
 		r = begin(t, STEP_UNBIND);
+		device->unbound = r >= 0;
 		if (r < 0)
 			return fail_device(outcome, device, "recording the step for", r);
 		r = transaction_unbind(device->address, device->driver);

@@ -480,6 +480,113 @@ START_TEST(each_is_the_last)
 }
 END_TEST
 
+/* The way back is cut off too. */
+START_TEST(the_way_back_is_cut_off)
+{
+	for (unsigned machine = 0; machine < N_MACHINES; machine++) {
+		struct outcome outcome;
+		unsigned n;
+
+		learn(&scenarios[_i], machine, &outcome);
+		n = fake.n_ops;
+		for (unsigned at = 1; at <= n; at++) {
+			unsigned ends = at + 1;
+
+			for (unsigned last = at + 1; last <= ends; last++) {
+				set_up(&scenarios[_i], machine);
+				fake.faults[0] = (struct fake_fault){ at, EIO };
+				fake.last = last;
+				run(&outcome);
+				ends = fake.n_ops;
+				describe_ops(machine, at, EIO, last);
+				if (is_committed() && !(scenario->flags & NEWCOMER))
+					continue;
+				recover(0);
+				check_recovered();
+			}
+		}
+		fake_reset();
+	}
+}
+END_TEST
+
+/* What a recovery cannot take away is left to the next one. */
+START_TEST(a_recovery_fails)
+{
+	for (unsigned machine = 0; machine < N_MACHINES; machine++) {
+		struct outcome outcome;
+		unsigned n;
+
+		learn(&scenarios[_i], machine, &outcome);
+		n = fake.n_ops;
+		for (unsigned at = 1; at <= n; at++) {
+			unsigned ends = 1;
+
+			for (unsigned again = 1; again <= ends; again++) {
+				struct transaction *t = NULL;
+
+				cut_off(&scenarios[_i], machine, at);
+				if (is_committed() && !(scenario->flags & NEWCOMER))
+					break;
+				fake_process_ends();
+				fake.faults[0] = (struct fake_fault){ again, EIO };
+				if (record_read("fake", FAKE_GROUP, &t) < 0 || record_is_quarantine(t)) {
+					transaction_free(t);
+					break;
+				}
+				transaction_recover(t, &outcome);
+				transaction_free(t);
+				ends = fake.n_ops;
+				describe_ops(machine, at, 0, again);
+				fake.type = before.type; /* either is fine */
+				let_through();
+				must(!*difference(outcome.reason), "%s, and nobody is told (%s)",
+				     difference(outcome.reason), outcome.reason);
+				recover(0);
+				for (size_t i = 0; i < fake.n_devices && !stays_shut(); i++)
+					must(strcmp(fake.devices[i].override, TRANSACTION_PIN) != 0, "a pin is left");
+				must(stays_shut() || !fake.claimed, "the claim is left");
+			}
+		}
+		fake_reset();
+	}
+}
+END_TEST
+
+/* Whoever writes an override over our pin has the newer wish. */
+START_TEST(somebody_else_writes)
+{
+	for (unsigned machine = 0; machine < N_MACHINES; machine++) {
+		const struct scenario *s = &scenarios[_i];
+		struct outcome outcome;
+		unsigned n;
+
+		if (s->from == DOMAIN_BLOCKED || s->to == DOMAIN_BLOCKED)
+			continue;
+		learn(s, machine, &outcome);
+		n = fake.n_ops;
+		for (unsigned at = 1; at <= n; at++) {
+			set_up(s, machine);
+			fake.meddle = at;
+			run(&outcome);
+			describe_ops(machine, at, 0, 0);
+			must(!fake.violation, "%s", fake.violation);
+			must(!fake.meddled || strcmp(fake.devices[0].override, "other") == 0, "override '%s'",
+			     fake.devices[0].override);
+			/* And after a crash. */
+			set_up(s, machine);
+			fake.meddle = at;
+			fake.last = at;
+			run(&outcome);
+			recover(0);
+			must(!fake.meddled || strcmp(fake.devices[0].override, "other") == 0, "override '%s'",
+			     fake.devices[0].override);
+		}
+		fake_reset();
+	}
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("transaction");
@@ -493,6 +600,9 @@ int main(void)
 	tcase_add_loop_test(tc, each_fails, 0, ARRAY_LEN(scenarios));
 	tcase_add_loop_test(tc, two_fail, 0, ARRAY_LEN(scenarios));
 	tcase_add_loop_test(tc, each_is_the_last, 0, ARRAY_LEN(scenarios));
+	tcase_add_loop_test(tc, the_way_back_is_cut_off, 0, ARRAY_LEN(scenarios));
+	tcase_add_loop_test(tc, a_recovery_fails, 0, ARRAY_LEN(scenarios));
+	tcase_add_loop_test(tc, somebody_else_writes, 0, ARRAY_LEN(scenarios));
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -55,6 +55,11 @@ static void violate(const char *what)
 		fake.violation = what;
 }
 
+static void take(char *where, const char *value)
+{
+	snprintf(where, sizeof(fake.devices[0].driver), "%s", strempty(value));
+}
+
 /* Whether it is carried out; if not, *RET is what to answer. */
 static bool operate(const char *name, int *ret)
 {
@@ -63,6 +68,11 @@ static bool operate(const char *name, int *ret)
 		fake.ops[fake.n_ops] = name;
 	else
 		violate("it does not end");
+	/* Not between its own comparing and writing, which nobody can prevent. */
+	if (fake.n_ops == fake.meddle && strcmp(name, "override") != 0 && strcmp(fake.devices[0].override, TRANSACTION_PIN) == 0) {
+		take(fake.devices[0].override, "other");
+		fake.meddled = true;
+	}
 	*ret = -ECANCELED;
 	if ((fake.last && fake.n_ops >= fake.last) || fake.n_ops > FAKE_OPS_MAX)
 		return false;
@@ -95,11 +105,6 @@ static size_t n_bound(void)
 static bool matches(const struct fake_device *device, const char *driver)
 {
 	return strcmp(*device->override ? device->override : drivers[0], driver) == 0;
-}
-
-static void take(char *where, const char *value)
-{
-	snprintf(where, sizeof(fake.devices[0].driver), "%s", strempty(value));
 }
 
 static int give(const char *value, char **ret)

@@ -46,6 +46,8 @@ struct fake_kernel {
 
 	struct fake_fault faults[2];
 	unsigned last; /* nothing has any effect from this operation on; 0: all has */
+	unsigned meddle; /* before this operation somebody replaces the pin of the first device by "other" */
+	bool meddled;
 	bool fenced; /* a fence has been closed, if only for a while */
 	unsigned n_ops;
 	const char *ops[FAKE_OPS_MAX + 1]; /* their names, by number */

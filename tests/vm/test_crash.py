@@ -9,20 +9,29 @@ import time
 import pytest
 
 from vmtest import Topology, cache, e1000e, nvme, pair, policyd
+from vmtest.client import traces, wait_driver
 
 PIN = 'iommu-policyd-hold'
 RESTART = ('[Unit]\nStartLimitIntervalSec=0\n'
            '[Service]\nRestartSec=100ms\n')
 
 TOPOLOGY = Topology(
-    ports=['rp1', 'rp2', 'rp3', 'rp4', 'rp5'], module=True,
+    ports=['rp1', 'rp2', 'rp3', 'rp4', 'rp5', 'rp6', 'rp7'], module=True,
     configure=['--enable-failpoints'],
     cold=[e1000e('nic', 'rp1'), nvme('disk', 'rp2'), e1000e('given', 'rp3'),
-          e1000e('shut', 'rp4'), *pair('f0', 'f1', 'rp5')],
+          e1000e('shut', 'rp4'), *pair('f0', 'f1', 'rp5'),
+          nvme('locked', 'rp6')],
     load=['e1000e', 'nvme', 'vfio-pci'],
     files={f'/etc/systemd/system/{policyd.UNIT}.d/crash.conf': RESTART})
 
 FENCES = ['module', 'pin']
+
+MET = {}            # {kernel: names of failpoints}
+RECOVERIES = {}     # see Machine.recoveries()
+
+
+def remember(vm, names):
+    MET.setdefault(vm.release, set()).update(names)
 
 
 class Machine:
@@ -34,31 +43,39 @@ class Machine:
         self.groups = {}
         self.legs = {}
         self.add('nic', 'nic')
-        self.add('disk', 'disk')
+        self.add('disk', 'disk', driver='nvme')
         self.add('given', 'given', drivers=['e1000e', 'vfio-pci'])
         self.add('shut', 'shut', blocked=True)
+        self.add('locked', 'locked', driver='nvme', blocked=True)
         if vm.release != '6.1':     # which cannot change groups of several
             self.add('pair', 'f0', 'f1')
 
-    def add(self, name, *devices, drivers=(), blocked=False):
+    def add(self, name, *devices, driver='e1000e', drivers=(),
+            blocked=False):
         number = str(self.vm.group_of(devices[0]))
         self.groups[number] = {
             'name': name, 'drivers': list(drivers), 'blocked': blocked,
+            'driver': driver,
             'devices': [self.vm.address(device) for device in devices]}
 
-    def run(self, whom, kills):
+    def run(self, whom, kills, always=''):
         """What came of it; KILLS is {group: {leg: [[first, second], …]}}."""
-        wanted = {'whom': whom, 'module': self.module, 'groups': {
-            number: {**group, 'kills': kills.get(number, {})}
-            for number, group in self.groups.items()}}
+        wanted = {'whom': whom, 'module': self.module, 'always': always,
+                  'groups': {
+                      number: {**group, 'kills': kills.get(number, {})}
+                      for number, group in self.groups.items()}}
         self.vm.write('/run/crash.py', self.script, 0o755)
         began = time.monotonic()
         done = self.vm.run('python3 /run/crash.py', timeout=900,
                            input=json.dumps(wanted))
         found = [json.loads(line) for line in done.stdout.splitlines()]
-        rounds = max((len(list(item)) for item in kills.values()), default=0)
-        print(f'{len(found)} changes cut off in '
-              f'{time.monotonic() - began:.0f} s', rounds)
+        for one in found:
+            for names in one['met'].values():
+                remember(self.vm, names)
+            if not one['kills'][1] and 'recover' in one['met']:
+                self.recoveries()[one['group'], one['leg'],
+                                  one['kills'][0]] = one['met']['recover']
+        print(f'{len(found)} changes in {time.monotonic() - began:.0f} s')
         return found
 
     def learn(self):
@@ -67,17 +84,49 @@ class Machine:
                  if group['blocked'] else {'change': [[0, 0]] * 2}
                  for number, group in self.groups.items()}
         for found in self.run('nobody', kills):
-            assert self.wrong(found) == [], found
+            assert self.wrong(found) == [], json.dumps(found)
             self.legs[found['group'], found['leg']] = found['met']['run']
         return self.legs
+
+    def everywhere(self, every):
+        """Each place of each leg; what leads into quarantine takes turns."""
+        kills = {}
+        for (number, leg), names in self.legs.items():
+            group = self.groups[number]
+            if group['blocked'] and leg == 'change':
+                continue
+            found = [[place, 0] for place in places(names, every)]
+            if group['blocked'] and not every:
+                found = found[group['name'] == 'locked'::2]
+            kills.setdefault(number, {})[leg] = found
+        return kills
+
+    def recoveries(self):
+        """What each recovery meets: {(group, leg, place): [name, …]}."""
+        return RECOVERIES.setdefault((self.vm.release, self.module), {})
+
+    def twice(self, every):
+        """A second kill for each first one; unless EVERY, they take turns."""
+        kills = {}
+        for index, (key, names) in enumerate(self.recoveries().items()):
+            number, leg, place = key
+            again = places(names, every)
+            if not every:
+                again = [again[index % len(again)]]
+            kills.setdefault(number, {}).setdefault(leg, []).extend(
+                [place, second] for second in again)
+        return kills
 
     # -- what must be true ----------------------------------------------
 
     def is_committed(self, found):
         """Its end was recorded before the kill, or there was none."""
-        first = found['kills'][0]
-        leg = self.legs.get((found['group'], found['leg']))
-        return not first or first >= len(leg) - 1
+        met = found['met']['run']
+        if found['leg'] == 'in':
+            leg = self.legs.get((found['group'], 'in'), met)
+            return met.count('file-rename.after') == \
+                leg.count('file-rename.after')
+        return met[-1] in ('file-remove.after', 'tell')
 
     def wrong(self, found):
         """What is not as it has to be after one change that was cut off."""
@@ -125,7 +174,7 @@ class Machine:
         if after['type'] == before['type'] and found['leg'] == 'change':
             return ['type has not changed']
         if found['leg'] == 'out':
-            drivers, overrides = ['e1000e'], [None]
+            drivers, overrides = [group['driver']], [None]
         elif group['drivers']:
             drivers = set(group['drivers']) - set(before['drivers'].values())
             overrides = drivers
@@ -167,14 +216,204 @@ def places(names, every):
             if every or not is_same(name, then)]
 
 
-@pytest.mark.parametrize('whom', ['worker', 'daemon'])
+def check(machine, results):
+    for found in results:
+        assert machine.wrong(found) == [], json.dumps(found)
+
+
 @pytest.mark.parametrize('fence', FENCES)
-def test_killed(machine, whom, pytestconfig):
-    legs = machine.learn()
+def test_killed_with_the_daemon(machine, pytestconfig):
+    every = pytestconfig.getoption('--long')
+    machine.learn()
+    results = machine.run('daemon', machine.everywhere(every))
+    check(machine, results)
+    if every:
+        check(machine, machine.run('daemon', machine.twice(every)))
+
+
+@pytest.mark.parametrize('fence', FENCES)
+def test_worker_killed_and_the_next_one_too(machine, pytestconfig):
+    """The daemon has what is left put right by another, and that as well."""
+    every = pytestconfig.getoption('--long')
+    machine.learn()
+    results = machine.run('worker', machine.everywhere(every)) \
+        if every or not machine.recoveries() else []
+    check(machine, results)
+    check(machine, machine.run('worker', machine.twice(every)))
+
+
+def at(machine, name):
+    """Every group cut off at the last time that it meets this."""
     kills = {}
-    for (group, leg), names in legs.items():
-        kills.setdefault(group, {})[leg] = [
-            [place, 0]
-            for place in places(names, pytestconfig.getoption('--long'))]
-    for found in machine.run(whom, kills):
-        assert machine.wrong(found) == [], found
+    for (number, leg), names in machine.legs.items():
+        if leg != 'out' and not (leg == 'change' and
+                                 machine.groups[number]['blocked']):
+            place = len(names) - names[::-1].index(name)
+            kills[number] = {leg: [[place, 0]]}
+    return kills
+
+
+@pytest.mark.parametrize('whom', ['worker', 'daemon'])
+@pytest.mark.parametrize('fence', ['pin'])
+def test_without_recovery_it_is_seen(machine, whom):
+    """The control of all this."""
+    machine.learn()
+    results = machine.run(whom, at(machine, 'unbind.after'),
+                          'recover:recover=error:ECANCELED\n')
+    results = [found for found in results if found['kills'][0]]
+    assert len(results) == len(machine.groups)
+    for found in results:
+        if found['kills'][0]:
+            assert {'the record', 'a pin', 'drivers or overrides'} <= \
+                set(machine.wrong(found)), json.dumps(found)
+    recover_at_next_start(machine)
+
+
+def recover_at_next_start(machine):
+    vm = machine.vm
+    vm.run(f'systemctl restart {policyd.UNIT}')
+    for group in machine.groups.values():
+        for address in group['devices']:
+            vm.wait(lambda: vm.driver_of(address)
+                    and vm.read(f'/sys/bus/pci/devices/{address}'
+                                '/driver_override') != PIN,
+                    what=f'{group["name"]} to be put right')
+    vm.wait(lambda: vm.out('ls /run/iommu-policyd/transaction') == '',
+            what='no record to be left')
+
+
+@pytest.mark.parametrize('fence', ['pin'])
+def test_every_recovery_is_killed(machine):
+    """It is given up, and told, and left to the next start."""
+    machine.learn()
+    results = machine.run('worker', at(machine, 'unbind.after'),
+                          'recover:recover=kill\n')
+    for found in results:
+        if found['kills'][0]:
+            assert 'tried at the next start' in found['after']['told']['Reason']
+            assert len(found['met']['recover']) == 3
+            assert 'the record' in machine.wrong(found)
+    recover_at_next_start(machine)
+
+
+# -- hotplug --------------------------------------------------------------------
+
+HOT = e1000e('hot', 'rp7')
+SPECS, TRACE = '/run/iommu-policyd/failpoints', '/run/iommu-policyd/failpoints.trace'
+CGROUP = f'/sys/fs/cgroup/system.slice/{policyd.UNIT}/cgroup.procs'
+STOPPED = (f'for p in $(cat {CGROUP}); do grep -q "^State:.T" '
+           '/proc/$p/status && exit 0; done; exit 1')
+
+
+def plug(vm, place, whom):
+    """Plugs it in, kills at the PLACEth failpoint; what its worker has met."""
+    vm.write(TRACE, '')
+    vm.write(SPECS, f'run:*#{place}=stop\n' if place else '')
+    vm.plug(HOT)
+    address = vm.address('hot')
+    if place:
+        vm.wait(STOPPED, what=f'the worker to be at {place}', interval=0.05)
+        vm.write(SPECS, '')
+        main = '' if whom == 'worker' else f'$(head -n 1 {CGROUP})'
+        vm.run(f'kill -9 {main} $(tail -n +2 {CGROUP})')
+    wait_driver(vm, address, driver='e1000e')
+    vm.wait(f'[ $(wc -l < {CGROUP}) = 1 ]', what='the worker to end')
+    return address
+
+
+@pytest.mark.parametrize('fence', FENCES)
+def test_plugged_in(vm, machine, fence, pytestconfig):
+    """What comes behind the gate, or is pinned, has its driver in the end."""
+    every = pytestconfig.getoption('--long')
+    policyd.policies(vm, crash=None, hot='[hot]\nmatch-address = 0000:07:*\n'
+                     'domain = identity\n')
+
+    def look(place, whom):
+        address = plug(vm, place, whom)
+        names = [line.split()[2] for line in vm.read(TRACE).splitlines()
+                 if line.split()[1] == 'run']
+        remember(vm, names)
+        number = vm.group_of(address)
+
+        def told():
+            group = policyd.group(vm, number)
+            assert group['Type'] == vm.type_of(number), group
+            assert group['State'] != 'applying', group
+            return group
+        group = vm.wait(told, what='the truth')
+        assert (group['State'] == 'compliant') == (group['Type'] == 'identity')
+        assert vm.read(f'/sys/bus/pci/devices/{address}/driver_override') \
+            == '(null)'
+        vm.wait(lambda: vm.out('ls /run/iommu-policyd/transaction') == '',
+                what='no record to be left')
+        if fence == 'module':
+            vm.wait(lambda: [item for item in traces(vm)
+                             if 'gate' not in item] == [],
+                    what='no fence to be left')
+        vm.unplug('hot')
+        vm.wait(lambda: not vm.present(address), what='the device to go')
+        return names
+
+    for index, place in enumerate(places(look(0, None), every)):
+        for whom in ['worker', 'daemon'] if every else \
+                [['worker', 'daemon'][index % 2]]:
+            look(place, whom)
+    policyd.policies(vm, hot=None)
+
+
+@pytest.mark.parametrize('fence', ['module'])
+def test_killed_at_the_gate(vm, machine):
+    """The daemon itself, about to let through what needs no worker."""
+    policyd.policies(vm, crash=None)
+    vm.write(SPECS, 'daemon:gate-let-through=kill\n')
+    vm.write(TRACE, '')
+    vm.run(f'systemctl restart {policyd.UNIT}')
+    vm.wait(lambda: policyd.manager(vm, 'Backend') == 'module', what='the gate')
+    before = vm.out(f'head -n 1 {CGROUP}')
+    vm.plug(HOT)
+    address = vm.address('hot')
+    wait_driver(vm, address, driver='e1000e')
+    vm.wait(f'[ "$(head -n 1 {CGROUP})" != {before} ]', what='another daemon')
+    vm.run(f'rm {SPECS}')
+    policyd.wait_state(vm, 'hot', 'unmanaged', 'DMA')
+    remember(vm, [line.split()[2] for line in vm.read(TRACE).splitlines()])
+    vm.unplug('hot')
+    vm.wait(lambda: not vm.present(address), what='the device to go')
+
+
+# -- without a service manager ----------------------------------------------------
+
+@pytest.mark.parametrize('fence', FENCES)
+def test_once_is_killed(vm, machine):
+    """Its worker goes with it, and the daemon puts right what it had begun."""
+    address = vm.address('given')
+    if vm.type_of(address) == 'identity' or vm.driver_of('given') != 'e1000e':
+        policyd.policies(vm, crash=None)
+        assert policyd.call(vm, 'Restore', 'u', vm.group_of('given')) == ('', '')
+    vm.run(f'systemctl stop {policyd.UNIT}')
+    vm.policy('50-crash.conf', f'[given]\nmatch-address = {address}\n'
+              'domain = identity\nrebind = always\n')
+    vm.write(SPECS, f'run:type.before@{vm.group_of("given")}=sleep:600\n')
+    job = vm.start('exec iommu-policyd --once')
+    worker = vm.wait(lambda: vm.out(
+        f'cat /proc/{job.pid}/task/{job.pid}/children'), what='the worker')
+    vm.wait(lambda: vm.driver_of(address) is None, what='the unbinding')
+    vm.run(f'kill -9 {job.pid}')
+    vm.wait(f'! [ -e /proc/{worker} ]', what='the worker to end')
+    assert vm.type_of(address) == 'DMA'
+    vm.run(f'rm {SPECS}')
+    vm.policy('50-crash.conf', None)
+    vm.run(f'systemctl start {policyd.UNIT}')
+    wait_driver(vm, address, driver='e1000e')
+    vm.wait(lambda: vm.out('ls /run/iommu-policyd/transaction') == '',
+            what='no record to be left')
+    assert vm.read(f'/sys/bus/pci/devices/{address}/driver_override') != PIN
+
+
+def test_no_failpoint_is_left_out(vm):
+    """Of those that are built in, each has been met by the tests above."""
+    if vm.release not in MET:
+        pytest.skip('needs the tests above')
+    built_in = set(vm.out('iommu-policyd --list-failpoints').split())
+    assert len(built_in) > 20
+    assert built_in - MET[vm.release] == set()

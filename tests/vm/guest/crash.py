@@ -7,6 +7,7 @@ What to do comes as JSON on standard input:
 
     {"whom": "worker" or "daemon",
      "module": whether the kernel module is there,
+     "always": failpoints that are set all the time,
      "groups": {NUMBER: {"devices": [ADDRESS, ...], "drivers": [A, B],
                          "blocked": whether its legs lead into quarantine and out,
                          "kills": {LEG: [[N, M], ...]}}}}
@@ -38,6 +39,8 @@ DEVICES = '/sys/bus/pci/devices'
 SERVICE = 'org.iommupolicy1'
 QUARANTINE = {'to=blocked', 'step=verify'}   # of a record: it is in force
 PATIENCE = 120
+
+always = ''
 
 
 def read(path):
@@ -115,7 +118,7 @@ def clear():
 
 
 def stop_at(phase, places):
-    replace(SPECS, ''.join(f'{phase}:*#{number}@{group}=stop\n'
+    replace(SPECS, always + ''.join(f'{phase}:*#{number}@{group}=stop\n'
                            for group, number in places.items() if number))
 
 
@@ -229,7 +232,10 @@ def is_quarantined(state):
 def leg_of(group, state):
     if not group['blocked']:
         return 'change'
-    return 'out' if is_quarantined(state) else 'in'
+    if is_quarantined(state):
+        return 'out'
+    # All ways in begin at the same type, so that they have the same steps.
+    return 'in' if state['type'] == 'identity' else 'change'
 
 
 def other_type(state):
@@ -278,7 +284,7 @@ def plan(wanted, states):
         if kills:
             found[number] = (leg, *kills.pop(0))
         elif any(group['kills'].values()):
-            found[number] = (leg, 0, 0)     # on to the next leg
+            found[number] = (leg, 0, 0)     # there and on to the next leg
     return found
 
 
@@ -333,10 +339,12 @@ def round_of(wanted, policy, before):
 
 
 def main():
+    global always
     wanted = json.load(sys.stdin)
+    always = wanted['always']
     os.makedirs(os.path.dirname(SETTINGS), exist_ok=True)
     clear()
-    replace(SPECS, '')
+    stop_at('run', {})
     with open(POLICY, 'a') as policy:
         found = snapshot(wanted, wait(bus, 'the bus'))
         while found:
