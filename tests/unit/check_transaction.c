@@ -50,6 +50,7 @@ static const struct scenario {
 	{ "out of quarantine", DOMAIN_BLOCKED, DOMAIN_IDENTITY, OWN },
 	{ "out of quarantine, two, with a driver", DOMAIN_BLOCKED, DOMAIN_IDENTITY, PAIR | WANTS },
 	{ "a newcomer to a quarantine", DOMAIN_DMA, DOMAIN_BLOCKED, PAIR | NEWCOMER },
+	{ "a newcomer that is not bound yet", DOMAIN_DMA, DOMAIN_BLOCKED, PAIR | NEWCOMER | FRESH },
 	{ "in use", DOMAIN_DMA, DOMAIN_IDENTITY, IN_USE },
 	{ "a newcomer in use", DOMAIN_DMA, DOMAIN_BLOCKED, PAIR | NEWCOMER | IN_USE },
 	{ "a driver that fails", DOMAIN_DMA, DOMAIN_IDENTITY, FAILS },
@@ -203,7 +204,7 @@ static bool quarantine_is_in_force(void)
 /* A device that was plugged in has the driver that it would have got without us. */
 static const char *driver_before(size_t i)
 {
-	return scenario->flags & FRESH ? "e1000e" : before.devices[i].driver;
+	return (scenario->flags & FRESH) && !was_shut(i) ? "e1000e" : before.devices[i].driver;
 }
 
 static void check_done(void)
@@ -277,8 +278,8 @@ static void let_through(void)
 	for (size_t i = 0; i < fake.n_devices; i++) {
 		struct fake_device *device = &fake.devices[i];
 
-		if (!(scenario->flags & (FRESH | RESTORE)) || *device->driver ||
-		    !(device->gated || !fake.fenced || failed_op_was("probe") || failed_op_was("gate-release")))
+		if (!(scenario->flags & (FRESH | RESTORE)) || was_shut(i) || *device->driver ||
+		    !(device->gated || !device->fenced || failed_op_was("probe") || failed_op_was("gate-release")))
 			continue;
 		device->gated = false;
 		if (!*device->override)

@@ -142,7 +142,7 @@ int sysfs_write_override(const char *address, const char *override)
 	}
 	if (!device)
 		return -ENODEV;
-	fake.fenced = true;
+	device->fenced = true;
 	take(device->override, override);
 	return 0;
 }
@@ -326,7 +326,9 @@ static int call(const struct module_request *request)
 
 	switch (request->command) {
 	case IOMMU_POLICY_CMD_HOLD:
-		fake.held = fake.fenced = true;
+		fake.held = true;
+		for (size_t i = 0; i < fake.n_devices; i++)
+			fake.devices[i].fenced = true;
 		return 0;
 	case IOMMU_POLICY_CMD_RELEASE:
 		if (!fake.held)

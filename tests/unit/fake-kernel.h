@@ -28,6 +28,7 @@ struct fake_device {
 	bool in_use;
 	bool gated; /* waits at the module's gate */
 	bool gone; /* has been unplugged */
+	bool fenced; /* has been, if only for a while */
 };
 
 struct fake_fault {
@@ -48,7 +49,6 @@ struct fake_kernel {
 	unsigned last; /* nothing has any effect from this operation on; 0: all has */
 	unsigned meddle; /* before this operation somebody replaces the pin of the first device by "other" */
 	bool meddled;
-	bool fenced; /* a fence has been closed, if only for a while */
 	unsigned n_ops;
 	const char *ops[FAKE_OPS_MAX + 1]; /* their names, by number */
 	char *record; /* the state file, NULL for none */
