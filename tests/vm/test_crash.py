@@ -9,7 +9,7 @@ import time
 import pytest
 
 from vmtest import Topology, cache, e1000e, nvme, pair, policyd
-from vmtest.client import traces, wait_driver
+from vmtest.client import traces, unbind, wait_driver
 
 PIN = 'iommu-policyd-hold'
 RESTART = ('[Unit]\nStartLimitIntervalSec=0\n'
@@ -278,8 +278,6 @@ def recover_at_next_start(machine):
                     and vm.read(f'/sys/bus/pci/devices/{address}'
                                 '/driver_override') != PIN,
                     what=f'{group["name"]} to be put right')
-    vm.wait(lambda: vm.out('ls /run/iommu-policyd/transaction') == '',
-            what='no record to be left')
 
 
 @pytest.mark.parametrize('fence', ['pin'])
@@ -301,6 +299,7 @@ def test_every_recovery_is_killed(machine):
 HOT = e1000e('hot', 'rp7')
 SPECS, TRACE = '/run/iommu-policyd/failpoints', '/run/iommu-policyd/failpoints.trace'
 CGROUP = f'/sys/fs/cgroup/system.slice/{policyd.UNIT}/cgroup.procs'
+PID = f'$(systemctl show -P MainPID {policyd.UNIT})'
 STOPPED = (f'for p in $(cat {CGROUP}); do grep -q "^State:.T" '
            '/proc/$p/status && exit 0; done; exit 1')
 
@@ -314,8 +313,8 @@ def plug(vm, place, whom):
     if place:
         vm.wait(STOPPED, what=f'the worker to be at {place}', interval=0.05)
         vm.write(SPECS, '')
-        main = '' if whom == 'worker' else f'$(head -n 1 {CGROUP})'
-        vm.run(f'kill -9 {main} $(tail -n +2 {CGROUP})')
+        also = '' if whom == 'worker' else '$main'
+        vm.run(f'main={PID}; kill -9 {also} $(grep -vx $main {CGROUP})')
     wait_driver(vm, address, driver='e1000e')
     vm.wait(f'[ $(wc -l < {CGROUP}) = 1 ]', what='the worker to end')
     return address
@@ -339,16 +338,18 @@ def test_plugged_in(vm, machine, fence, pytestconfig):
             group = policyd.group(vm, number)
             assert group['Type'] == vm.type_of(number), group
             assert group['State'] != 'applying', group
+            assert (group['State'] == 'compliant') == \
+                (group['Type'] == 'identity'), group
             return group
-        group = vm.wait(told, what='the truth')
-        assert (group['State'] == 'compliant') == (group['Type'] == 'identity')
+        vm.wait(told, what='the truth')
         assert vm.read(f'/sys/bus/pci/devices/{address}/driver_override') \
             == '(null)'
-        vm.wait(lambda: vm.out('ls /run/iommu-policyd/transaction') == '',
+        vm.wait(f'! [ -e /run/iommu-policyd/transaction/{number} ]',
                 what='no record to be left')
         if fence == 'module':
-            vm.wait(lambda: [item for item in traces(vm)
-                             if 'gate' not in item] == [],
+            # Other groups may be in quarantine.
+            vm.wait(lambda: [item for item in traces(vm) if 'left' in item
+                             or item.get('group') == number] == [],
                     what='no fence to be left')
         vm.unplug('hot')
         vm.wait(lambda: not vm.present(address), what='the device to go')
@@ -369,12 +370,13 @@ def test_killed_at_the_gate(vm, machine):
     vm.write(TRACE, '')
     vm.run(f'systemctl restart {policyd.UNIT}')
     vm.wait(lambda: policyd.manager(vm, 'Backend') == 'module', what='the gate')
-    before = vm.out(f'head -n 1 {CGROUP}')
+    before = vm.out(f'echo {PID}')
     vm.plug(HOT)
     address = vm.address('hot')
     wait_driver(vm, address, driver='e1000e')
-    vm.wait(f'[ "$(head -n 1 {CGROUP})" != {before} ]', what='another daemon')
-    vm.run(f'rm {SPECS}')
+    vm.wait(f'main={PID}; [ $main != {before} ] && [ $main != 0 ]',
+            what='another daemon')
+    vm.run(f'rm {SPECS}; systemctl restart {policyd.UNIT}')
     policyd.wait_state(vm, 'hot', 'unmanaged', 'DMA')
     remember(vm, [line.split()[2] for line in vm.read(TRACE).splitlines()])
     vm.unplug('hot')
@@ -386,28 +388,50 @@ def test_killed_at_the_gate(vm, machine):
 @pytest.mark.parametrize('fence', FENCES)
 def test_once_is_killed(vm, machine):
     """Its worker goes with it, and the daemon puts right what it had begun."""
-    address = vm.address('given')
-    if vm.type_of(address) == 'identity' or vm.driver_of('given') != 'e1000e':
-        policyd.policies(vm, crash=None)
-        assert policyd.call(vm, 'Restore', 'u', vm.group_of('given')) == ('', '')
+    address, before = vm.address('disk'), vm.type_of('disk')
+    wish = 'DMA' if before == 'identity' else 'identity'
     vm.run(f'systemctl stop {policyd.UNIT}')
-    vm.policy('50-crash.conf', f'[given]\nmatch-address = {address}\n'
-              'domain = identity\nrebind = always\n')
-    vm.write(SPECS, f'run:type.before@{vm.group_of("given")}=sleep:600\n')
+    vm.policy('50-crash.conf', f'[disk]\nmatch-address = {address}\n'
+              f'domain = {wish}\nrebind = always\n')
+    vm.write(SPECS, f'run:type.before@{vm.group_of("disk")}=sleep:600\n')
     job = vm.start('exec iommu-policyd --once')
     worker = vm.wait(lambda: vm.out(
         f'cat /proc/{job.pid}/task/{job.pid}/children'), what='the worker')
     vm.wait(lambda: vm.driver_of(address) is None, what='the unbinding')
     vm.run(f'kill -9 {job.pid}')
     vm.wait(f'! [ -e /proc/{worker} ]', what='the worker to end')
-    assert vm.type_of(address) == 'DMA'
+    assert vm.type_of(address) == before
     vm.run(f'rm {SPECS}')
     vm.policy('50-crash.conf', None)
     vm.run(f'systemctl start {policyd.UNIT}')
-    wait_driver(vm, address, driver='e1000e')
-    vm.wait(lambda: vm.out('ls /run/iommu-policyd/transaction') == '',
+    wait_driver(vm, address, driver='nvme')
+    vm.wait(f'! [ -e /run/iommu-policyd/transaction/{vm.group_of("disk")} ]',
             what='no record to be left')
-    assert vm.read(f'/sys/bus/pci/devices/{address}/driver_override') != PIN
+    assert vm.read(f'/sys/bus/pci/devices/{address}/driver_override') \
+        == '(null)'
+
+
+@pytest.mark.parametrize('fence', ['pin'])
+def test_nobody_had_it(vm, machine):
+    """Out of quarantine a device is offered to all drivers, where that had none."""
+    address = vm.address('disk')
+    rule = f'[disk]\nmatch-address = {address}\nrebind = always\ndomain = '
+    unbind(vm, address)
+    for name in ('probe.before', 'probe.after'):
+        policyd.policies(vm, crash=rule + 'blocked\n')
+        policyd.wait_state(vm, 'disk', 'compliant', 'blocked')
+        vm.write(TRACE, '')
+        vm.write(SPECS, f'run:{name}=kill\n')
+        policyd.policies(vm, crash=rule + 'DMA\n')
+        group = policyd.wait_state(vm, 'disk', 'failed', 'blocked')
+        assert 'the quarantine stays' in group['Reason']
+        assert vm.driver_of('disk') is None
+        remember(vm, [line.split()[2] for line in vm.read(TRACE).splitlines()])
+    vm.run(f'rm {SPECS}')
+    policyd.policies(vm, crash=rule + 'identity\n')
+    policyd.wait_state(vm, 'disk', 'compliant', 'identity')
+    assert vm.driver_of('disk') == 'nvme'
+    policyd.policies(vm, crash=None)
 
 
 def test_no_failpoint_is_left_out(vm):

@@ -261,7 +261,8 @@ def rule(number, group, state, go):
         first, second = group['drivers']
         now = state['drivers'][group['devices'][0]]
         wish = now if not go else second if now == first else first
-        lines.append(f'driver = {wish}')
+        if wish:
+            lines.append(f'driver = {wish}')
     return '\n'.join(lines) + '\n\n'
 
 
@@ -349,8 +350,12 @@ def main():
         found = snapshot(wanted, wait(bus, 'the bus'))
         while found:
             found = round_of(wanted, policy, found)
-    for path in (SPECS, TRACE):
-        os.unlink(path)
+        # As it was, but for the devices.
+        for path in (SPECS, TRACE, SETTINGS):
+            if os.path.exists(path):
+                os.unlink(path)
+        policy.truncate(0)
+        os.kill(daemon(), signal.SIGHUP)
 
 
 main()
