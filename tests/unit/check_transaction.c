@@ -180,13 +180,13 @@ static void run(struct outcome *outcome)
 
 /* -- what must be true ---------------------------------------------------------- */
 
-#define must(condition, ...)                                                                           \
-	do {                                                                                           \
-		if (!(condition)) {                                                                    \
-			char text_[1400];                                                               \
-			snprintf(text_, sizeof(text_), __VA_ARGS__);                                   \
-			ck_abort_msg("%s: %s: %.1200s", scenario->name, where, text_);                      \
-		}                                                                                      \
+#define must(condition, ...)                                                           \
+	do {                                                                           \
+		if (!(condition)) {                                                    \
+			char text_[1400];                                              \
+			snprintf(text_, sizeof(text_), __VA_ARGS__);                   \
+			ck_abort_msg("%s: %s: %.1200s", scenario->name, where, text_); \
+		}                                                                      \
 	} while (0)
 
 static bool quarantine_is_in_force(void)
@@ -216,18 +216,17 @@ static void check_done(void)
 	must(quarantine_is_in_force() == blocked, "the record");
 	for (size_t i = 0; i < fake.n_devices; i++) {
 		const struct fake_device *device = &fake.devices[i];
-		const char *driver = blocked			? "" :
-				     scenario->flags & WANTS	? "vfio-pci" :
-								  "e1000e";
-		const char *override = blocked			   ? TRANSACTION_PIN :
-				       scenario->flags & WANTS	   ? "vfio-pci" :
-				       scenario->flags & RESTORE   ? "" :
-								     own_override();
+		const char *driver = blocked ? "" : scenario->flags & WANTS ? "vfio-pci" : "e1000e";
+		const char *override = blocked			 ? TRANSACTION_PIN :
+				       scenario->flags & WANTS	 ? "vfio-pci" :
+				       scenario->flags & RESTORE ? "" :
+								   own_override();
 
 		if (device->gone)
 			continue;
 		must(strcmp(device->driver, driver) == 0, "%s has driver '%s'", device->address, device->driver);
-		must(strcmp(device->override, override) == 0, "%s has override '%s'", device->address, device->override);
+		must(strcmp(device->override, override) == 0, "%s has override '%s'", device->address,
+		     device->override);
 	}
 }
 

@@ -69,7 +69,8 @@ static bool operate(const char *name, int *ret)
 	else
 		violate("it does not end");
 	/* Not between its own comparing and writing, which nobody can prevent. */
-	if (fake.n_ops == fake.meddle && strcmp(name, "override") != 0 && strcmp(fake.devices[0].override, TRANSACTION_PIN) == 0) {
+	if (fake.n_ops == fake.meddle && strcmp(name, "override") != 0 &&
+	    strcmp(fake.devices[0].override, TRANSACTION_PIN) == 0) {
 		take(fake.devices[0].override, "other");
 		fake.meddled = true;
 	}
