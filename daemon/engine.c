@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/backoff.h"
 #include "daemon/bus.h"
 #include "daemon/engine-tell.h"
 #include "daemon/engine.h"
@@ -281,6 +282,8 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 			engine_set_state(m, group, STATE_PENDING, PROBLEM_NONE, reason);
 		return;
 	}
+	if (backoff_defer(m, group, triggers))
+		return;
 	if (way == WAY_WAIT) {
 		engine_set_state(m, group, STATE_PENDING, PROBLEM_NONE, reason ? reason : "waits for a driver to let go");
 		decided_first_time(group);
@@ -431,15 +434,19 @@ void engine_policy_changed(struct manager *m)
 static void finish_recovery(struct manager *m, struct group *group, const struct outcome *outcome, unsigned again)
 {
 	_cleanup_free_ char **addresses = group_addresses(group);
-	_cleanup_free_ char *reason = strf("a change was cut off and has been undone%s%s", *outcome->reason ? "; " : "",
-					   outcome->reason);
+	_cleanup_free_ char *reason = strf("a change was cut off%s%s%s",
+					   outcome->result == RESULT_DONE ? " and has been undone" : "",
+					   *outcome->reason ? "; " : "", outcome->reason);
 	struct log_fields fields;
 
 	engine_set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
+	backoff_note(group, true);
 	fields = engine_log_fields(group, addresses, MESSAGE_RECOVERED);
 	log_struct(*outcome->reason ? LOG_ERR : LOG_WARNING, &fields, "Group %u: %s", group->id, strempty(reason));
-	if (again)
-		manager_queue_group(m, group->id, again);
+	if (!again)
+		decided_first_time(group);
+	/* Also where nothing has happened meanwhile: the type may be what it was to be. */
+	manager_queue_group(m, group->id, again);
 }
 
 void engine_finished(struct manager *m, struct group *group, const struct transaction *t, const struct outcome *outcome,
@@ -485,6 +492,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		};
 
 		note_applied(group, t);
+		backoff_note(group, false);
 		if (group->type == DOMAIN_BLOCKED)
 			set_quarantined(m, group, t->from);
 		else
@@ -520,6 +528,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		};
 
 		engine_tell(m, group, &news);
+		backoff_note(group, outcome->result == RESULT_FAILED);
 		/* The driver that it was to wait for may have let go meanwhile, which was not listened to. */
 		if (outcome->result == RESULT_PENDING && outcome->problem == PROBLEM_NONE && !is_bound(group))
 			again |= TRIGGER_UNBOUND;

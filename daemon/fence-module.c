@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/failpoint.h"
 #include "daemon/fence.h"
 #include "daemon/module-link.h"
 #include "daemon/record.h"
@@ -42,7 +43,7 @@ static int note_overrides(struct transaction *t, const struct transaction_device
 static int hold(struct transaction *t, const struct transaction_device **failed)
 {
 	struct module_request request = { .command = IOMMU_POLICY_CMD_HOLD, .has_group = true, .group = t->group };
-	struct module_done done;
+	struct module_done done = {};
 	int r;
 
 	*failed = NULL;
@@ -51,7 +52,7 @@ static int hold(struct transaction *t, const struct transaction_device **failed)
 	r = note_overrides(t, failed);
 	if (r < 0)
 		return r;
-	r = module_link_call(t->link, &request, &done);
+	r = failpoint_around("hold", module_link_call(t->link, &request, &done));
 	if (r == -EBUSY) {
 		free(t->in_the_way);
 		t->in_the_way = module_holder_describe(&done.holder);
@@ -93,10 +94,13 @@ static int release(struct transaction *t, const struct transaction_device **fail
 		}
 	}
 	/* Each device gets its driver by name afterwards, so nothing is to be probed here. */
-	r = t->link ? module_link_call(t->link, &request, NULL) : 0;
+	r = t->link ? failpoint_around("release", module_link_call(t->link, &request, NULL)) : 0;
 	/* Not held (any more), by us or at all: it is open. Whatever else, the end of the socket opens it. */
-	if (r < 0 && r != -ENOENT && r != -ENODEV && r != -ENOLINK)
+	if (r < 0 && r != -ENOENT && r != -ENODEV && r != -ENOLINK) {
 		t->link = module_link_close(t->link);
+		if (module_link_open(&t->link) < 0)
+			t->link = NULL;
+	}
 	return 0;
 }
 

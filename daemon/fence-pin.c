@@ -24,8 +24,10 @@ static int pin(struct transaction *t, struct transaction_device *device)
 	if (r < 0)
 		return r;
 	device->pinned = true;
-	if (t->record_dir && (r = record_write(t->record_dir, t)) < 0)
+	if (t->record_dir && (r = record_write(t->record_dir, t)) < 0) {
+		device->pinned = false;
 		return r;
+	}
 	return sysfs_write_override(device->address, TRANSACTION_PIN);
 }
 

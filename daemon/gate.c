@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/failpoint.h"
 #include "daemon/gate.h"
 #include "daemon/log.h"
 #include "daemon/module.h"
@@ -150,6 +151,7 @@ static void let_through(struct manager *m, struct held *held, uint64_t now)
 		.flags = IOMMU_POLICY_F_PROBE,
 	};
 
+	(void)failpoint("gate-let-through");
 	held->cookie = module_send(m, &request);
 	held->asked_usec = now;
 }

@@ -86,6 +86,9 @@ struct group {
 	unsigned waiting; /* triggers of a change that waits for a free worker */
 	bool boot_known; /* boot_type is */
 	unsigned again; /* triggers that came meanwhile */
+	unsigned failures; /* in a row, see backoff.h */
+	uint64_t retry_usec; /* CLOCK_MONOTONIC: not before */
+	unsigned deferred; /* triggers that wait for that */
 	uint64_t own_seqnum; /* uevents up to this one are of the daemon's own doing */
 	bool published; /* its bus object has been announced */
 	unsigned dirty; /* bus properties to announce, see bus.h */

@@ -231,8 +231,8 @@ static void recover(struct manager *m)
 			log_error("%s/%u cannot be read and is left aside: %s", RECORD_DIR, groups[i], strerror(-r));
 			continue;
 		}
-		if (t->to == DOMAIN_BLOCKED && t->step == STEP_VERIFY)
-			continue; /* a quarantine that is in force */
+		if (record_is_quarantine(t))
+			continue;
 		log_warning("Group %u: a change from %s to %s was cut off; undoing it", t->group,
 			    domain_to_string(t->from), domain_to_string(t->to));
 		r = worker_start(m, group, TAKE_PTR(t), true);
@@ -446,6 +446,7 @@ int manager_run(const struct options *options)
 	sd_event_source_disable_unref(m.queue_source);
 	sd_event_source_disable_unref(m.plug_source);
 	sd_event_source_disable_unref(m.claim_source);
+	sd_event_source_disable_unref(m.backoff_source);
 	sd_event_unref(m.event);
 	free(m.queue);
 	free(m.status);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "config.h"
+#include "daemon/failpoint.h"
 #include "daemon/options.h"
 
 static void print_help(void)
@@ -19,12 +20,15 @@ static void print_help(void)
 
 int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
 {
-	enum { OPTION_ONCE = 256, OPTION_CONFIG, OPTION_VERSION };
+	enum { OPTION_ONCE = 256, OPTION_CONFIG, OPTION_VERSION, OPTION_LIST_FAILPOINTS };
 	static const struct option long_options[] = {
 		{ "once", no_argument, NULL, OPTION_ONCE },
 		{ "config", required_argument, NULL, OPTION_CONFIG },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, OPTION_VERSION },
+#ifdef ENABLE_FAILPOINTS
+		{ "list-failpoints", no_argument, NULL, OPTION_LIST_FAILPOINTS },
+#endif
 		{},
 	};
 	int c;
@@ -45,6 +49,11 @@ int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
 		case OPTION_VERSION:
 			puts("iommu-policyd " PACKAGE_VERSION);
 			return 1;
+#ifdef ENABLE_FAILPOINTS
+		case OPTION_LIST_FAILPOINTS:
+			failpoint_list();
+			return 1;
+#endif
 		default:
 			*ret_status = 2;
 			return 1;

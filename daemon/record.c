@@ -194,6 +194,11 @@ int record_read(const char *dir, unsigned group, struct transaction **ret)
 	return 0;
 }
 
+bool record_is_quarantine(const struct transaction *t)
+{
+	return t->to == DOMAIN_BLOCKED && t->step == STEP_VERIFY;
+}
+
 int record_read_quarantine(const char *dir, unsigned group, struct transaction **ret)
 {
 	_cleanup_(transaction_freep) struct transaction *t = NULL;
@@ -202,7 +207,7 @@ int record_read_quarantine(const char *dir, unsigned group, struct transaction *
 	r = record_read(dir, group, &t);
 	if (r < 0)
 		return r;
-	if (t->to != DOMAIN_BLOCKED || t->step != STEP_VERIFY)
+	if (!record_is_quarantine(t))
 		return -ENOENT;
 	*ret = TAKE_PTR(t);
 	return 0;

@@ -11,7 +11,9 @@
 int record_write(const char *dir, const struct transaction *t);
 /* -ENOENT where there is none, -EBADMSG where it cannot be understood. */
 int record_read(const char *dir, unsigned group, struct transaction **ret);
-/* The same for a quarantine that is in force, which is a transaction to blocked that has come to its end. */
+/* Whether T has been read from the record of a quarantine that is in force. */
+bool record_is_quarantine(const struct transaction *t);
+/* The same as record_read() for a quarantine that is in force, which is a transaction to blocked that has come to its end. */
 int record_read_quarantine(const char *dir, unsigned group, struct transaction **ret);
 int record_remove(const char *dir, unsigned group);
 /* Group numbers that have a record in DIR; malloc'd. */

@@ -7,6 +7,7 @@
 
 #include <ini.h>
 
+#include "daemon/failpoint.h"
 #include "daemon/state-file.h"
 #include "daemon/util.h"
 
@@ -35,17 +36,27 @@ static int open_dir(const char *dir)
 	return fd < 0 ? -errno : fd;
 }
 
+static int put_in_place(int dirfd, const char *temporary, const char *name)
+{
+	if (renameat(dirfd, temporary, dirfd, name) < 0)
+		return -errno;
+	return fsync(dirfd) < 0 && errno != EINVAL ? -errno : 0;
+}
+
 int state_file_write(const char *dir, const char *name, void (*body)(FILE *f, const void *data), const void *data)
 {
 	_cleanup_close_ int dirfd = open_dir(dir);
 	_cleanup_free_ char *temporary = strf(".%s.new", name);
 	_cleanup_fclose_ FILE *f = NULL;
-	int fd;
+	int fd, r;
 
 	if (dirfd < 0)
 		return dirfd;
 	if (!temporary)
 		return -ENOMEM;
+	r = failpoint("file-write");
+	if (r < 0)
+		return r;
 	fd = openat(dirfd, temporary, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return -errno;
@@ -57,13 +68,14 @@ int state_file_write(const char *dir, const char *name, void (*body)(FILE *f, co
 		return -saved;
 	}
 	body(f, data);
-	if (fflush(f) == EOF || ferror(f) || fsync(fd) < 0 || renameat(dirfd, temporary, dirfd, name) < 0) {
-		int saved = errno ? errno : EIO;
-
+	errno = 0;
+	if (fflush(f) == EOF || ferror(f) || fsync(fd) < 0)
+		r = errno ? -errno : -EIO;
+	else
+		r = failpoint_around("file-rename", put_in_place(dirfd, temporary, name));
+	if (r < 0)
 		unlinkat(dirfd, temporary, 0);
-		return -saved;
-	}
-	return fsync(dirfd) < 0 && errno != EINVAL ? -errno : 0;
+	return r;
 }
 
 int state_file_read(const char *dir, const char *name,
@@ -102,9 +114,7 @@ int state_file_remove(const char *dir, const char *name)
 
 	if (dirfd < 0)
 		return dirfd == -ENOENT ? 0 : dirfd;
-	if (unlinkat(dirfd, name, 0) < 0 && errno != ENOENT)
-		return -errno;
-	return 0;
+	return failpoint_around("file-remove", unlinkat(dirfd, name, 0) < 0 && errno != ENOENT ? -errno : 0);
 }
 
 int state_file_list_numbers(const char *dir, unsigned **ret, size_t *ret_n)

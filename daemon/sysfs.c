@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/failpoint.h"
 #include "daemon/sysfs.h"
 #include "daemon/sysfs-files.h"
 #include "daemon/util.h"
@@ -296,7 +297,7 @@ int sysfs_write_override(const char *address, const char *override)
 
 	if (!path || !line)
 		return -ENOMEM;
-	r = write_attribute_at(AT_FDCWD, path, line);
+	r = failpoint_around("override", write_attribute_at(AT_FDCWD, path, line));
 	return r == -ENOENT ? -ENODEV : r;
 }
 
@@ -306,7 +307,7 @@ int sysfs_unbind(const char *address, const char *driver)
 
 	if (!path)
 		return -ENOMEM;
-	return write_attribute_at(AT_FDCWD, path, address);
+	return failpoint_around("unbind", write_attribute_at(AT_FDCWD, path, address));
 }
 
 int sysfs_bind(const char *address, const char *driver)
@@ -315,7 +316,7 @@ int sysfs_bind(const char *address, const char *driver)
 
 	if (!path)
 		return -ENOMEM;
-	return write_attribute_at(AT_FDCWD, path, address);
+	return failpoint_around("bind", write_attribute_at(AT_FDCWD, path, address));
 }
 
 bool sysfs_driver_exists(const char *driver)
@@ -351,7 +352,7 @@ int sysfs_probe(const char *address)
 
 	if (!path)
 		return -ENOMEM;
-	return write_attribute_at(AT_FDCWD, path, address);
+	return failpoint_around("probe", write_attribute_at(AT_FDCWD, path, address));
 }
 
 /* Names in a folder, "." and ".." left out. A folder that is not there has none. */
@@ -501,7 +502,7 @@ int sysfs_group_type(int group_fd, enum domain *ret)
 
 int sysfs_write_group_type(int group_fd, enum domain domain)
 {
-	return write_attribute_at(group_fd, "type", domain_to_string(domain));
+	return failpoint_around("type", write_attribute_at(group_fd, "type", domain_to_string(domain)));
 }
 
 bool sysfs_group_type_writable(int group_fd)

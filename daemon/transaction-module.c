@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/failpoint.h"
 #include "daemon/module-link.h"
 #include "daemon/record.h"
 #include "daemon/sysfs.h"
@@ -95,6 +96,12 @@ static bool describe_busy(const struct transaction *t, struct outcome *outcome)
 	return bracket;
 }
 
+static int begin_bracket(const struct transaction *t, bool live)
+{
+	return failpoint_around("bracket-begin", ask_until_settled(t, IOMMU_POLICY_CMD_BRACKET_BEGIN,
+								   live ? IOMMU_POLICY_F_LIVE : 0, NULL));
+}
+
 int transaction_bracket_begin(const struct transaction *t, bool live, struct outcome *outcome)
 {
 	uint64_t deadline = now_usec(CLOCK_MONOTONIC) + TRANSIT_USEC;
@@ -102,8 +109,7 @@ int transaction_bracket_begin(const struct transaction *t, bool live, struct out
 
 	if (!t->link)
 		return 0;
-	while ((r = ask_until_settled(t, IOMMU_POLICY_CMD_BRACKET_BEGIN, live ? IOMMU_POLICY_F_LIVE : 0, NULL)) ==
-	       -EBUSY) {
+	while ((r = begin_bracket(t, live)) == -EBUSY) {
 		if (!describe_busy(t, outcome) || now_usec(CLOCK_MONOTONIC) >= deadline)
 			return r;
 		usleep(TRANSIT_RETRY_USEC);
@@ -136,8 +142,12 @@ int transaction_bracket_begin(const struct transaction *t, bool live, struct out
 
 void transaction_bracket_end(const struct transaction *t)
 {
-	/* Whatever it says: the write is done, and what it came to is read. */
+	int r = 0;
+
 	if (t->link)
+		r = failpoint_around("bracket-end", ask(t, IOMMU_POLICY_CMD_BRACKET_END, 0, NULL));
+	/* Whatever it says, the write is done, and what it came to is read. Only must it not stay open. */
+	if (r < 0 && r != -ENOENT && r != -ENODEV && r != -ENOLINK)
 		ask(t, IOMMU_POLICY_CMD_BRACKET_END, 0, NULL);
 }
 
@@ -186,7 +196,7 @@ static void describe_claim_error(const struct module_done *done, int error, stru
 
 int transaction_claim(struct transaction *t, struct outcome *outcome)
 {
-	struct module_done done;
+	struct module_done done = {};
 	int r;
 
 	if (!t->link)
@@ -197,7 +207,7 @@ int transaction_claim(struct transaction *t, struct outcome *outcome)
 			    strerror(-r));
 		return r;
 	}
-	r = ask_until_settled(t, IOMMU_POLICY_CMD_CLAIM, IOMMU_POLICY_F_PERSISTENT, &done);
+	r = failpoint_around("claim", ask_until_settled(t, IOMMU_POLICY_CMD_CLAIM, IOMMU_POLICY_F_PERSISTENT, &done));
 	if (r == 0)
 		return 0;
 	t->claimed = false;
@@ -210,13 +220,13 @@ int transaction_claim(struct transaction *t, struct outcome *outcome)
 
 int transaction_unclaim(struct transaction *t, struct outcome *outcome)
 {
-	struct module_done done;
+	struct module_done done = {};
 	int r;
 
 	/* A claim may be there also where this transaction knows of none: the module came later than the quarantine. */
 	if (!t->link || !(t->claimed || t->quarantined || t->from == DOMAIN_BLOCKED))
 		return 0;
-	r = ask_until_settled(t, IOMMU_POLICY_CMD_UNCLAIM, 0, &done);
+	r = failpoint_around("unclaim", ask_until_settled(t, IOMMU_POLICY_CMD_UNCLAIM, 0, &done));
 	if (r == 0 || r == -ENOENT || r == -ENOLINK) {
 		t->claimed = false;
 		return 0;
@@ -239,5 +249,5 @@ bool transaction_let_through(const struct transaction *t, const struct transacti
 		.flags = probe ? IOMMU_POLICY_F_PROBE : 0,
 	};
 
-	return t->link && module_link_call(t->link, &request, NULL) == 0;
+	return t->link && failpoint_around("gate-release", module_link_call(t->link, &request, NULL)) == 0;
 }

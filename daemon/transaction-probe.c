@@ -74,8 +74,10 @@ int transaction_probe_device(const struct transaction *t, const struct transacti
 	if (r < 0 || bound)
 		return r;
 	if (!driver) {
+		bool released = device->release && t->step >= STEP_UNFENCE; /* and not put back */
+
 		/* Nobody had it. It gets a chance only if it may have lost one to the fence. */
-		if (!offered && (device->fresh || device->release || driver_arrived(t)))
+		if (!offered && (device->fresh || released || driver_arrived(t)))
 			sysfs_probe(device->address);
 		return 0;
 	}

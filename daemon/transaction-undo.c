@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/failpoint.h"
 #include "daemon/fence.h"
 #include "daemon/in-use.h"
 #include "daemon/module-link.h"
@@ -19,7 +20,8 @@ static void add_reason(struct outcome *outcome, const char *text)
 {
 	size_t length = strlen(outcome->reason);
 
-	snprintf(outcome->reason + length, sizeof(outcome->reason) - length, "%s%s", length ? "; " : "", text);
+	if (*text)
+		snprintf(outcome->reason + length, sizeof(outcome->reason) - length, "%s%s", length ? "; " : "", text);
 }
 
 static void add_left(struct outcome *outcome, const char *what, const char *address, int r)
@@ -30,64 +32,129 @@ static void add_left(struct outcome *outcome, const char *what, const char *addr
 		add_reason(outcome, text);
 }
 
-/* Opens the fence and gives back the drivers, whatever happens on the way. */
-static void give_back(struct transaction *t, struct outcome *outcome)
+/* Opens the fence and gives back the drivers, whatever happens on the way. Returns whether all have theirs. */
+static bool give_back(struct transaction *t, struct outcome *outcome)
 {
 	const struct transaction_device *failed = NULL;
-	int r;
+	int opened, r;
+	bool whole = true;
 
 	t->step = STEP_FENCE; /* overrides as they were, not as the rule wants them */
-	r = t->fence->open(t, &failed);
-	if (r < 0)
-		add_left(outcome, "the driver override", failed ? failed->address : "the group", r);
+	opened = t->fence->open(t, &failed);
 	for (size_t i = 0; i < t->n_devices; i++) {
 		struct transaction_device *device = &t->devices[i];
 
+		if (device->pinned) {
+			add_left(outcome, "the driver override", device->address, opened);
+			t->left = true;
+			continue;
+		}
 		if (device->bridge || !(device->unbound || device->fresh || !device->driver))
 			continue;
 		r = transaction_probe_device(t, device, device->driver);
 		if (r == -ENODEV && sysfs_device_driver(device->address, &(char *){ NULL }) == -ENODEV)
 			continue; /* unplugged */
-		if (r < 0)
+		if (r < 0) {
 			add_left(outcome, "the driver", device->address, r);
-		else
+			whole = false;
+		} else {
 			device->unbound = false;
+		}
 	}
+	return whole;
 }
 
-/* The rule's driver may have taken a device before another device's failed. */
-static void unbind_again(struct transaction *t, struct outcome *outcome)
+/* Returns whether it has no driver. */
+static bool unbind_one(struct transaction *t, struct transaction_device *device, struct outcome *outcome)
 {
+	_cleanup_free_ char *driver = NULL;
+	_cleanup_free_ char *why = NULL;
+	int r;
+
+	if (sysfs_device_driver(device->address, &driver) < 0 || !driver)
+		return true;
+	/* Somebody may have mounted it in the moment that it was back. */
+	if (!t->force && in_use(device->address, &why) != 0) {
+		add_reason(outcome, why ? why : "cannot tell whether it is in use");
+		return false;
+	}
+	if (!device->unbound) {
+		device->unbound = true;
+		/* Or else nobody would know, after a crash, that it has lost a driver. */
+		r = t->record_dir ? record_write(t->record_dir, t) : 0;
+		if (r < 0) {
+			device->unbound = false;
+			add_left(outcome, "the state", device->address, r);
+			return false;
+		}
+	}
+	r = transaction_unbind(device->address, driver);
+	if (r < 0 && r != -ENODEV) {
+		add_left(outcome, "the state", device->address, r);
+		return false;
+	}
+	return true;
+}
+
+/* The rule's driver may have taken a device before another device's failed. Returns whether none has any. */
+static bool unbind_again(struct transaction *t, struct outcome *outcome)
+{
+	bool whole = true;
+
 	for (size_t i = 0; i < t->n_devices; i++) {
 		struct transaction_device *device = &t->devices[i];
-		_cleanup_free_ char *driver = NULL;
-		_cleanup_free_ char *why = NULL;
-		int r;
 
-		if (device->bridge || sysfs_device_driver(device->address, &driver) < 0 || !driver)
+		if (device->bridge)
 			continue;
-		/* Somebody may have mounted it in the moment that it was back. */
-		if (!t->force && in_use(device->address, &why) != 0) {
-			add_reason(outcome, strempty(why));
-			continue;
-		}
-		device->unbound = true;
-		r = transaction_unbind(device->address, driver);
-		if (r < 0 && r != -ENODEV)
-			add_left(outcome, "the state", device->address, r);
+		/* What had to be left its driver on the way there is left it now. */
+		if (device->driver && !device->unbound && !device->may_unbind)
+			whole = false;
+		else
+			whole &= unbind_one(t, device, outcome);
+	}
+	return whole;
+}
+
+static void put_back_type(struct transaction *t, struct outcome *outcome)
+{
+	enum domain type = DOMAIN_NONE, old = transaction_kernel_type(t->from);
+	struct transaction back = *t;
+	struct outcome writing = {};
+
+	if (old == DOMAIN_NONE || !transaction_read_type(t, &type) || type == old)
+		return;
+	back.to = old;
+	if (!unbind_again(t, outcome)) {
+		add_reason(outcome, "could not put back the type");
+	} else if (transaction_write_type(&back, &writing) < 0) {
+		add_reason(outcome, "could not put back the type");
+		add_reason(outcome, writing.reason);
 	}
 }
 
-static void put_back_override(const struct transaction *t, const struct transaction_device *device)
+static void put_back_override(const struct transaction *t, const struct transaction_device *device,
+			      struct outcome *outcome)
 {
 	_cleanup_free_ char *override = NULL;
+	int r;
 
 	if (t->step < STEP_UNFENCE || sysfs_read_override(device->address, &override) < 0)
 		return;
 	/* Only what this transaction has set, or cleared, itself. */
 	if ((device->wanted && override && strcmp(override, device->wanted) == 0) ||
-	    (device->release && device->override && !override))
-		sysfs_write_override(device->address, device->override);
+	    (device->release && device->override && !override)) {
+		r = sysfs_write_override(device->address, device->override);
+		if (r < 0 && r != -ENODEV)
+			add_left(outcome, "the driver override", device->address, r);
+	}
+}
+
+/* Whether DRIVER has got the device from this transaction, which had to open the fence first. */
+static bool is_given(const struct transaction *t, const struct transaction_device *device, const char *driver)
+{
+	if (t->step < STEP_UNFENCE || (device->driver && (!device->unbound || strcmp(driver, device->driver) == 0)))
+		return false;
+	return device->release || (device->wanted && strcmp(driver, device->wanted) == 0);
 }
 
 /* A device that the rule's driver took is given back to the one it had. */
@@ -99,8 +166,8 @@ static void take_back_driver(struct transaction *t, struct outcome *outcome)
 		_cleanup_free_ char *why = NULL;
 		int r;
 
-		if (!device->wanted || !device->unbound || sysfs_device_driver(device->address, &driver) < 0 || !driver ||
-		    strcmp(driver, device->wanted) != 0 || (device->driver && strcmp(driver, device->driver) == 0))
+		if (device->bridge || sysfs_device_driver(device->address, &driver) < 0 || !driver ||
+		    !is_given(t, device, driver))
 			continue;
 		if (!t->force && in_use(device->address, &why) != 0) {
 			add_reason(outcome, strempty(why));
@@ -117,62 +184,82 @@ static bool stays_shut(const struct transaction *t)
 	return t->from == DOMAIN_BLOCKED || t->quarantined;
 }
 
+/* A newcomer to the group that has its driver, which nothing of this has touched. */
+static bool is_untouched(const struct transaction_device *device)
+{
+	_cleanup_free_ char *driver = NULL;
+
+	return !device->pinned && !device->unbound && sysfs_device_driver(device->address, &driver) >= 0 && driver;
+}
+
 /* The way out of quarantine that failed ends in quarantine, with all that its record remembers. */
 static void shut_again(struct transaction *t, struct outcome *outcome)
 {
 	enum domain type = DOMAIN_NONE;
 	struct outcome claiming = {};
+	bool bound = false;
 
 	for (size_t i = 0; i < t->n_devices; i++) {
 		struct transaction_device *device = &t->devices[i];
+		bool known;
 		int r;
 
-		if (device->bridge)
+		if (device->bridge || is_untouched(device))
 			continue;
-		r = sysfs_write_override(device->address, TRANSACTION_PIN);
+		known = device->pinned && device->unbound;
+		device->pinned = device->unbound = true;
+		r = known || !t->record_dir ? 0 : record_write(t->record_dir, t);
+		if (r >= 0)
+			r = sysfs_write_override(device->address, TRANSACTION_PIN);
 		if (r < 0 && r != -ENODEV)
 			add_left(outcome, "the quarantine", device->address, r);
-		device->pinned = device->unbound = true;
+		bound |= !unbind_one(t, device, outcome);
 	}
-	unbind_again(t, outcome);
 	t->to = DOMAIN_BLOCKED;
-	t->step = STEP_VERIFY;
+	t->step = STEP_WRITE;
 	if (transaction_read_type(t, &type) && type != DOMAIN_DMA) {
 		struct outcome writing = {};
 
-		if (transaction_write_type(t, &writing) < 0)
+		if (bound || transaction_write_type(t, &writing) < 0) {
+			add_reason(outcome, "could not put back the type");
 			add_reason(outcome, writing.reason);
+		}
 	}
-	if (transaction_claim(t, &claiming) < 0)
+	if (transaction_claim(t, &claiming) < 0) {
+		add_reason(outcome, "could not put back the claim of the group's DMA");
 		add_reason(outcome, claiming.reason);
+	}
+	/* In force from here on. */
+	t->step = STEP_VERIFY;
 	if (t->record_dir && record_write(t->record_dir, t) < 0)
 		add_reason(outcome, "could not record the quarantine");
 	add_reason(outcome, "the quarantine stays");
+}
+
+static void give_up_claim(struct transaction *t, struct outcome *outcome)
+{
+	struct outcome unclaiming = {};
+
+	if (t->claimed && transaction_unclaim(t, &unclaiming) < 0) {
+		add_reason(outcome, unclaiming.reason);
+		t->left = true;
+	}
 }
 
 void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 {
 	enum domain type = DOMAIN_NONE;
 	enum domain old = transaction_kernel_type(t->from);
-	struct outcome unclaiming = {};
 
+	failpoint_phase("undo");
 	/* A quarantine that has not come about: its claim would keep type and drivers from being put back. */
-	if (t->claimed && !stays_shut(t) && transaction_unclaim(t, &unclaiming) < 0)
-		add_reason(outcome, unclaiming.reason);
+	if (!stays_shut(t))
+		give_up_claim(t, outcome);
 	/* From unbind on: the trial write of that step may have been taken. */
-	if (t->step >= STEP_UNBIND && old != DOMAIN_NONE && transaction_read_type(t, &type) && type != old) {
-		struct outcome writing = {};
-		struct transaction back = *t;
-
-		unbind_again(t, outcome);
-		back.to = old;
-		if (transaction_write_type(&back, &writing) < 0) {
-			add_reason(outcome, "could not put back the type");
-			add_reason(outcome, writing.reason);
-		}
-	}
+	if (t->step >= STEP_UNBIND)
+		put_back_type(t, outcome);
 	for (size_t i = 0; i < t->n_devices; i++)
-		put_back_override(t, &t->devices[i]);
+		put_back_override(t, &t->devices[i], outcome);
 	if (stays_shut(t)) {
 		shut_again(t, outcome);
 		return;
@@ -183,11 +270,24 @@ void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 		add_reason(outcome, "rolled back");
 }
 
+/* Drivers may not work under the new type; nobody has come so far as to learn that. */
+static void give_back_somehow(struct transaction *t, struct outcome *outcome)
+{
+	struct outcome trial = *outcome;
+
+	if (give_back(t, &trial)) {
+		*outcome = trial;
+		return;
+	}
+	put_back_type(t, outcome);
+	give_back(t, outcome);
+}
+
 void transaction_recover(struct transaction *t, struct outcome *outcome)
 {
-	struct outcome unclaiming = {};
-
 	*outcome = (struct outcome){ .result = RESULT_DONE };
+	if (failpoint("recover") < 0)
+		return;
 	if (module_link_open(&t->link) < 0)
 		t->link = NULL;
 	/* Nobody has decided that a quarantine ends half-way. */
@@ -195,12 +295,11 @@ void transaction_recover(struct transaction *t, struct outcome *outcome)
 		shut_again(t, outcome);
 		return;
 	}
-	if (t->claimed && transaction_unclaim(t, &unclaiming) < 0)
-		add_reason(outcome, unclaiming.reason);
+	give_up_claim(t, outcome);
 	for (size_t i = 0; i < t->n_devices; i++)
-		put_back_override(t, &t->devices[i]);
+		put_back_override(t, &t->devices[i], outcome);
 	take_back_driver(t, outcome);
-	give_back(t, outcome);
-	if (t->record_dir)
+	give_back_somehow(t, outcome);
+	if (t->record_dir && !t->left)
 		record_remove(t->record_dir, t->group);
 }

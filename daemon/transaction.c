@@ -226,6 +226,7 @@ static int step_unbind(struct transaction *t, struct outcome *outcome)
 			return r;
 		device->unbound = true;
 		r = begin(t, STEP_UNBIND);
+		device->unbound = r >= 0;
 		if (r < 0)
 			return fail_device(outcome, device, "recording the step for", r);
 		r = transaction_unbind(device->address, device->driver);
@@ -377,7 +378,7 @@ void transaction_run(struct transaction *t, struct outcome *outcome)
 		run_steps(t, outcome);
 		outcome->claimed = outcome->result == RESULT_DONE && t->claimed;
 		/* A quarantine's record lives on: it is what its end has to put back. */
-		if (t->record_dir && !(t->to == DOMAIN_BLOCKED && outcome->result == RESULT_DONE) &&
+		if (t->record_dir && !t->left && !(t->to == DOMAIN_BLOCKED && outcome->result == RESULT_DONE) &&
 		    !((t->from == DOMAIN_BLOCKED || t->quarantined) && outcome->result != RESULT_DONE))
 			record_remove(t->record_dir, t->group);
 		return;

@@ -56,8 +56,10 @@ struct transaction {
 	enum domain from, to; /* to: identity, DMA-FQ, DMA or blocked; from may be DOMAIN_NONE (unknown) */
 	bool force;
 	bool recovering; /* taken up from its record, only to be undone */
+	unsigned attempts; /* at that, by workers that have died */
 	bool quarantined; /* some of its devices were in quarantine before */
 	bool claimed; /* the group's DMA has been, or may have been, claimed on the way */
+	bool left; /* a pin or a claim of its own could not be taken away: the record stays, for the next start */
 	enum step step; /* the last one begun, or undone from */
 	struct transaction_device *devices;
 	size_t n_devices;

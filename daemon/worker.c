@@ -3,10 +3,12 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "daemon/engine.h"
+#include "daemon/failpoint.h"
 #include "daemon/log.h"
 #include "daemon/record.h"
 #include "daemon/worker.h"
@@ -83,24 +85,51 @@ void worker_free_all(struct manager *m)
 		worker_free(m->workers);
 }
 
+/* How many workers may die of undoing the same change. */
+#define ATTEMPTS_MAX 3
+
+enum remains {
+	REMAINS_NOTHING, /* it has not begun, or it had come to its end */
+	REMAINS_RECOVERING, /* another worker is at it */
+	REMAINS_RECORD, /* nobody is */
+};
+
 /* A worker that died without a word has left a record behind: it is undone by another one. */
-static bool recover_from_record(struct worker *worker)
+static enum remains recover_from_record(struct worker *worker)
 {
 	struct manager *m = worker->manager;
 	const struct transaction *t = worker->transaction;
 	struct transaction *left = NULL;
 	struct group *group = worker->group;
+	int r;
 
-	if (t->way != WAY_TRANSACTION || m->stopping)
-		return false;
-	if (record_read(t->record_dir, t->group, &left) < 0)
-		return false;
+	if (t->way != WAY_TRANSACTION && !t->recovering)
+		return REMAINS_NOTHING;
+	r = record_read(t->record_dir, t->group, &left);
+	if (r == -ENOENT)
+		return REMAINS_NOTHING;
+	if (r < 0)
+		return REMAINS_RECORD;
+	/* In force already, or still: it died before its first step or after its last. */
+	if (record_is_quarantine(left)) {
+		transaction_free(left);
+		return REMAINS_NOTHING;
+	}
+	left->attempts = t->attempts + 1;
+	if (left->attempts > ATTEMPTS_MAX) {
+		transaction_free(left);
+		return REMAINS_RECORD;
+	}
 	if (group)
 		worker_detach(group);
-	if (worker_start(m, group, left, true) < 0)
-		return false;
-	return true;
+	return worker_start(m, group, left, true) < 0 ? REMAINS_RECORD : REMAINS_RECOVERING;
 }
+
+static const char *const remains_text[] = {
+	[REMAINS_NOTHING] = "",
+	[REMAINS_RECOVERING] = "; what it had begun is undone",
+	[REMAINS_RECORD] = "; what it had begun cannot be undone now, and will be tried at the next start of the service",
+};
 
 static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userdata)
 {
@@ -119,11 +148,12 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 	while (n < 0 && errno == EINTR);
 	whole = si->si_code == CLD_EXITED && n == (ssize_t)sizeof(outcome);
 	if (!whole) {
-		outcome_set(&outcome, RESULT_FAILED, PROBLEM_FAILED, EIO,
-			    "the worker process ended early (%s %d); what it had begun is undone",
-			    si->si_code == CLD_EXITED ? "exit status" : "signal", si->si_status);
+		enum remains remains = recover_from_record(worker);
+
+		outcome_set(&outcome, RESULT_FAILED, PROBLEM_FAILED, EIO, "the worker process ended early (%s %d)%s",
+			    si->si_code == CLD_EXITED ? "exit status" : "signal", si->si_status, remains_text[remains]);
 		log_error("Group %u: %s", worker->transaction->group, outcome.reason);
-		if (recover_from_record(worker)) {
+		if (remains == REMAINS_RECOVERING) {
 			worker_free(worker);
 			return 0;
 		}
@@ -131,10 +161,14 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 	outcome.reason[sizeof(outcome.reason) - 1] = '\0';
 	t = TAKE_PTR(worker->transaction);
 	worker_free(worker);
-	if (group)
+	if (group) {
 		engine_finished(m, group, t, &outcome, duration);
-	else if (outcome.result == RESULT_FAILED)
+		/* It may have been through with everything but telling so. */
+		if (!whole)
+			manager_queue_group(m, group->id, 0);
+	} else if (outcome.result == RESULT_FAILED) {
 		log_notice("Group %u went while its type was being changed: %s", t->group, outcome.reason);
+	}
 	transaction_free(t);
 	manager_worker_free(m);
 	return 0;
@@ -160,11 +194,18 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static _Noreturn void run_child(struct transaction *t, int fd, bool recover)
+static _Noreturn void run_child(struct transaction *t, int fd, bool recover, pid_t daemon)
 {
 	struct outcome outcome = {};
 	sigset_t none;
 
+	/*
+	 * Whoever comes after a daemon that has died undoes what this one was at, which must not go on meanwhile,
+	 * also where no service manager sees to that. The daemon may have died before it could be asked for.
+	 */
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != daemon)
+		_exit(EXIT_FAILURE);
+	failpoint_begin(recover ? "recover" : "run", t->group);
 	/* Nothing of the daemon's is the worker's, above all not its bus and its netlink socket. */
 	if (dup2(fd, STDIN_FILENO) < 0)
 		_exit(EXIT_FAILURE);
@@ -178,6 +219,7 @@ static _Noreturn void run_child(struct transaction *t, int fd, bool recover)
 		transaction_recover(t, &outcome);
 	else
 		transaction_run(t, &outcome);
+	(void)failpoint("tell");
 	if (write(STDIN_FILENO, &outcome, sizeof(outcome)) != (ssize_t)sizeof(outcome))
 		_exit(EXIT_FAILURE);
 	_exit(EXIT_SUCCESS);
@@ -186,8 +228,8 @@ static _Noreturn void run_child(struct transaction *t, int fd, bool recover)
 int worker_start(struct manager *m, struct group *group, struct transaction *t, bool recover)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
+	pid_t pid, daemon = getpid();
 	int fds[2], r;
-	pid_t pid;
 
 	if (!worker || pipe2(fds, O_CLOEXEC) < 0) {
 		r = worker ? -errno : -ENOMEM;
@@ -197,7 +239,7 @@ int worker_start(struct manager *m, struct group *group, struct transaction *t, 
 	}
 	pid = fork();
 	if (pid == 0)
-		run_child(t, fds[1], recover);
+		run_child(t, fds[1], recover, daemon);
 	close(fds[1]);
 	if (pid < 0) {
 		r = -errno;

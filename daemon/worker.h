@@ -25,7 +25,7 @@ bool worker_in_the_way(const struct manager *m, const struct group *group);
 /* The group is going: its worker ends without it. */
 void worker_detach(struct group *group);
 
-/* Forgets all workers; the processes go on or die with the service's control group. */
+/* Forgets all workers; the processes die with this one. */
 void worker_free_all(struct manager *m);
 
 #endif

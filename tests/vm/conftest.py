@@ -78,10 +78,19 @@ class Machines:
 
     def __init__(self, config: pytest.Config) -> None:
         destdir = config.getoption('--destdir')
-        self.tree = Path(destdir).resolve() if destdir else tree.build()
+        self.destdir = Path(destdir).resolve() if destdir else None
+        self.trees: dict[tuple[str, ...], Path | None] = {}
         self.logs = cache.own() / 'logs'
         self.running: dict[tuple[str, str], VM] = {}
         self.used: set[Path] = set()
+
+    def tree(self, *options: str) -> Path | None:
+        """The daemon with these options of configure, built once a run."""
+        if self.destdir and not options:
+            return self.destdir
+        if options not in self.trees:
+            self.trees[options] = tree.build(*options)
+        return self.trees[options]
 
     def boot(self, topology: Topology, release: str, name: str) -> VM:
         folder = self.logs / release / name
@@ -91,7 +100,7 @@ class Machines:
             folder = self.logs / release / f'{name}.{again}'
         self.used.add(folder)
         shutil.rmtree(folder, ignore_errors=True)
-        return VM(topology, release, self.tree, folder)
+        return VM(topology, release, self.tree(*topology.configure), folder)
 
     def shared(self, topology: Topology, release: str, name: str) -> VM:
         vm = self.running.get((name, release))

@@ -104,6 +104,22 @@ def client() -> bytes:
     return (folder / 'policy-client').read_bytes()
 
 
+def other(guest: Kernel, source: Path) -> bytes:
+    """A scenario's own module: the folder has a Kbuild and what that names."""
+    tree_of_kernel = headers(guest)
+
+    def build(work: Path) -> None:
+        copy = shutil.copytree(source, work / 'source')
+        cache.command('make', '-C', tree_of_kernel, f'M={copy}', 'modules')
+        for module in copy.glob('*.ko'):
+            shutil.move(module, work)
+
+    folder = cache.cached(source.name, [str(tree_of_kernel),
+                                        *sorted(source.iterdir())], build)
+    found, = folder.glob('*.ko')
+    return found.read_bytes()
+
+
 def add(archive: cpio.Cpio, guest: Kernel, prefix: str) -> None:
     """Puts both into a guest's files."""
     archive.tree(get(guest), prefix)

@@ -65,13 +65,18 @@ def _unit_folder() -> str:
     return done.stdout.strip() or '/lib/systemd/system'
 
 
-def build() -> Path | None:
-    """The folder that `make install DESTDIR=` filled; None without a daemon."""
+def build(*options: str) -> Path | None:
+    """The folder that `make install DESTDIR=` filled; None without a daemon.
+
+    `options` are more of configure's; each set of them is a build of its own.
+    """
     if not (cache.TOP / 'configure.ac').exists():
         cache.say('there is no configure.ac: the guest goes without a daemon')
         return None
     base = cache.own() / 'daemon'
-    source, objects, tree = base / 'source', base / 'objects', base / 'tree'
+    source = base / 'source'
+    base = base.joinpath(*(option.strip('-') for option in options))
+    objects, tree = base / 'objects', base / 'tree'
     with cache.lock('daemon'):
         for folder in (source, objects):
             folder.mkdir(parents=True, exist_ok=True)
@@ -84,7 +89,7 @@ def build() -> Path | None:
             cache.command('autoreconf', '-fi', cwd=source)
             generated.touch()
         words = [*CONFIGURE, f'--with-systemdsystemunitdir={_unit_folder()}',
-                 *os.environ.get('IOMMU_VM_CONFIGURE', '').split()]
+                 *options, *os.environ.get('IOMMU_VM_CONFIGURE', '').split()]
         record = objects / '.configured'
         if not (objects / 'Makefile').exists() or not record.exists() \
                 or record.read_text() != ' '.join(words):
