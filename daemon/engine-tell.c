@@ -4,6 +4,7 @@
 
 #include "daemon/bus.h"
 #include "daemon/engine-tell.h"
+#include "daemon/user-watch.h"
 
 const struct policy_rule *engine_first_rule(const struct group *group)
 {
@@ -72,8 +73,10 @@ void engine_tell(struct manager *m, struct group *group, const struct news *news
 	group->state = news->state;
 	group->drifted = news->drifted;
 	group->held = news->held;
+	group->user = news->user;
 	group->problem = news->problem;
 	replace_str(&group->error, news->problem == PROBLEM_NONE ? NULL : news->reason);
+	user_watch(m);
 	if (same)
 		return;
 	if (before != news->state)

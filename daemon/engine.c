@@ -268,9 +268,11 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 	}
 	drifted = !changed && group->applied == group->decision.target &&
 		  (group->type != group->decision.target || group->drifted || group->state == STATE_COMPLIANT);
-	/* A worker would find the same, and must not be told to wait in the kernel for the user. */
-	if (owner_is_user(group) && !drifted) {
-		engine_set_state(m, group, STATE_USER_OWNED, PROBLEM_USER_OWNED, outcome_user_owned);
+	/* Where a change would be tried at once, the worker finds the same before it touches anything, and who it is. */
+	if (owner_is_user(group) && !drifted &&
+	    (way == WAY_WAIT || m->settings.mode == MODE_AUDIT || !should_act(group, triggers, changed, drifted))) {
+		if (group->state != STATE_USER_OWNED)
+			engine_set_state(m, group, STATE_USER_OWNED, PROBLEM_USER_OWNED, outcome_user_owned);
 		decided_first_time(group);
 		return;
 	}
@@ -448,7 +450,15 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 	unsigned again;
 
 	if (group->worker) { /* late: the worker is still there */
-		engine_set_state(m, group, STATE_FAILED, outcome->problem, outcome->reason);
+		struct news news = {
+			.state = state_of(outcome),
+			.problem = outcome->problem,
+			.reason = outcome->reason,
+			.user = outcome->user,
+			.from = group->type,
+		};
+
+		engine_tell(m, group, &news);
 		bus_group_settled(m, group);
 		return;
 	}
@@ -515,6 +525,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 			.state = state_of(outcome),
 			.problem = outcome->result == RESULT_PENDING ? PROBLEM_NONE : outcome->problem,
 			.held = outcome->held,
+			.user = outcome->user,
 			.reason = outcome->reason,
 			.from = group->type,
 		};

@@ -55,22 +55,34 @@ static void give_back(struct transaction *t, struct outcome *outcome)
 	}
 }
 
+/* Somebody may have mounted it, or given it to a virtual machine, in the moment that it had a driver. */
+static bool is_taken(const struct transaction *t, const struct transaction_device *device, struct outcome *outcome)
+{
+	_cleanup_free_ char *why = NULL;
+	struct outcome asking = {};
+
+	if (transaction_check_owner(t, &asking) < 0) {
+		add_reason(outcome, asking.reason);
+		return true;
+	}
+	if (t->force || in_use(device->address, &why) == 0)
+		return false;
+	add_reason(outcome, strempty(why));
+	return true;
+}
+
 /* The rule's driver may have taken a device before another device's failed. */
 static void unbind_again(struct transaction *t, struct outcome *outcome)
 {
 	for (size_t i = 0; i < t->n_devices; i++) {
 		struct transaction_device *device = &t->devices[i];
 		_cleanup_free_ char *driver = NULL;
-		_cleanup_free_ char *why = NULL;
 		int r;
 
 		if (device->bridge || sysfs_device_driver(device->address, &driver) < 0 || !driver)
 			continue;
-		/* Somebody may have mounted it in the moment that it was back. */
-		if (!t->force && in_use(device->address, &why) != 0) {
-			add_reason(outcome, strempty(why));
+		if (is_taken(t, device, outcome))
 			continue;
-		}
 		device->unbound = true;
 		r = transaction_unbind(device->address, driver);
 		if (r < 0 && r != -ENODEV)
@@ -96,16 +108,13 @@ static void take_back_driver(struct transaction *t, struct outcome *outcome)
 	for (size_t i = 0; i < t->n_devices; i++) {
 		struct transaction_device *device = &t->devices[i];
 		_cleanup_free_ char *driver = NULL;
-		_cleanup_free_ char *why = NULL;
 		int r;
 
 		if (!device->wanted || !device->unbound || sysfs_device_driver(device->address, &driver) < 0 || !driver ||
 		    strcmp(driver, device->wanted) != 0 || (device->driver && strcmp(driver, device->driver) == 0))
 			continue;
-		if (!t->force && in_use(device->address, &why) != 0) {
-			add_reason(outcome, strempty(why));
+		if (is_taken(t, device, outcome))
 			continue;
-		}
 		r = transaction_unbind(device->address, driver);
 		if (r < 0 && r != -ENODEV)
 			add_left(outcome, "the driver", device->address, r);
@@ -166,7 +175,7 @@ void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 
 		unbind_again(t, outcome);
 		back.to = old;
-		if (transaction_write_type(&back, &writing) < 0) {
+		if (transaction_check_owner(t, &writing) < 0 || transaction_write_type(&back, &writing) < 0) {
 			add_reason(outcome, "could not put back the type");
 			add_reason(outcome, writing.reason);
 		}

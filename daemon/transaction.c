@@ -102,7 +102,6 @@ static int check_may_unbind(const struct transaction *t, const struct transactio
 			    device->driver, device->address);
 		return -EBUSY;
 	}
-	/* Not even by force: the unbinding would wait for the user, and the user's guest would lose its device. */
 	r = transaction_check_owner(t, outcome);
 	if (r < 0)
 		return r;
@@ -366,12 +365,23 @@ static const struct fence *choose_fence(const struct transaction *t)
 	return t->link && !quarantine ? &fence_module : &fence_pin;
 }
 
-void transaction_run(struct transaction *t, struct outcome *outcome)
+static void begin_outcome(struct transaction *t, struct outcome *outcome)
 {
 	*outcome = (struct outcome){ .result = RESULT_DONE };
 	/* Not loaded, or not for us: everything goes without it. */
 	if (module_link_open(&t->link) < 0)
 		t->link = NULL;
+}
+
+void transaction_ask(struct transaction *t, struct outcome *outcome)
+{
+	begin_outcome(t, outcome);
+	transaction_check_owner(t, outcome);
+}
+
+void transaction_run(struct transaction *t, struct outcome *outcome)
+{
+	begin_outcome(t, outcome);
 	t->fence = choose_fence(t);
 	if (t->way == WAY_TRANSACTION) {
 		run_steps(t, outcome);
@@ -382,5 +392,6 @@ void transaction_run(struct transaction *t, struct outcome *outcome)
 			record_remove(t->record_dir, t->group);
 		return;
 	}
-	transaction_write_type(t, outcome);
+	if (transaction_check_owner(t, outcome) >= 0)
+		transaction_write_type(t, outcome);
 }
