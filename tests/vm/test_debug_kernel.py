@@ -4,35 +4,22 @@
 Otherwise the module's scenarios on that kernel would pass for no reason.
 """
 
-import shutil
-from pathlib import Path
-
 import pytest
 
-from vmtest import Topology, cache, kernel, module
+from vmtest import Topology, kernel, module
 from vmtest.kernellog import complaints
 
 pytestmark = pytest.mark.kernels('debug')
 
 TOPOLOGY = Topology(ports=[], enable=(), expect_kernel=['.'])
 
-SOURCE = Path(__file__).with_name('faulty')
 NAME = 'iommu_policy_faulty'
 
 
 @pytest.fixture
 def commit(vm):
     """commit('order') has the module make that mistake; it is unloaded."""
-    headers = module.headers(kernel.get(vm.release))
-
-    def build(work):
-        source = shutil.copytree(SOURCE, work / 'source')
-        cache.command('make', '-C', headers, f'M={source}', 'modules')
-        shutil.move(source / f'{NAME}.ko', work)
-
-    folder = cache.cached('faulty', [str(headers), *sorted(SOURCE.iterdir())],
-                          build)
-    vm.write(f'/run/{NAME}.ko', (folder / f'{NAME}.ko').read_bytes())
+    vm.write(f'/run/{NAME}.ko', module.extra(kernel.get(vm.release), 'faulty'))
     return lambda fault: vm.run(f'insmod /run/{NAME}.ko fault={fault} && '
                                 f'rmmod {NAME}')
 

@@ -88,6 +88,21 @@ def get(guest: Kernel) -> Path:
     return folder / 'tree'
 
 
+def extra(guest: Kernel, name: str) -> bytes:
+    """Another module, that only tests have: NAME's folder is in tests/vm."""
+    source = cache.TOP / 'tests' / 'vm' / name
+
+    def build(work: Path) -> None:
+        copy = shutil.copytree(source, work / 'source')
+        cache.command('make', '-C', headers(guest), f'M={copy}', 'modules')
+        shutil.move(copy / f'{NAME}_{name}.ko', work)
+
+    folder = cache.cached(f'{name}-{guest.release}',
+                          [str(headers(guest)), *sorted(source.iterdir())],
+                          build)
+    return (folder / f'{NAME}_{name}.ko').read_bytes()
+
+
 def _build_client(work: Path) -> None:
     flags = cache.command('pkg-config', '--cflags', '--libs', 'libnl-3.0',
                           'libnl-genl-3.0').split()
