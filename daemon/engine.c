@@ -508,10 +508,9 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		/* The devices, or the decision, are not those of the request any more. */
 		manager_queue_group(m, group->id, again | TRIGGER_PLUGGED);
 	} else if (outcome->result == RESULT_DONE) {
-		_cleanup_free_ char *reason = strf("the type is %s after %s was written and accepted",
-						   domain_to_string(group->type), domain_to_string(t->to));
-
-		engine_set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
+		/* Somebody else has written it since. */
+		note_applied(group, t);
+		set_drifted(m, group);
 		decided_first_time(group);
 	} else if ((again & (TRIGGER_PLUGGED | TRIGGER_LEFT)) &&
 		   (outcome->error == ESTALE || outcome->error == ENODEV || outcome->error == ENOENT)) {

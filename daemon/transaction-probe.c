@@ -79,7 +79,16 @@ int transaction_probe_device(const struct transaction *t, const struct transacti
 			sysfs_probe(device->address);
 		return 0;
 	}
+	if (fence_is_overruled(t, device)) {
+		sysfs_probe(device->address);
+		return 0;
+	}
 	r = bind_when_open(t, device->address, driver);
+	/* They were quicker than the look at it, or than the driver. */
+	if (r < 0 && fence_is_overruled(t, device)) {
+		sysfs_probe(device->address);
+		return 0;
+	}
 	if (r == -ENOENT) {
 		/* The driver's module went away meanwhile: what is left may take it. */
 		sysfs_probe(device->address);

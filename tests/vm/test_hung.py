@@ -195,9 +195,8 @@ def test_stop(vm, slow, late):
     if late:
         timed_out(vm)
     vm.run(f'systemctl stop {policyd.UNIT}', timeout=60)
-    state = vm.out(['systemctl', 'show', '-P', 'ActiveState', '-P', 'Result',
-                    policyd.UNIT]).split()
-    assert state == ['inactive', 'success']
+    for name, value in (('ActiveState', 'inactive'), ('Result', 'success')):
+        assert vm.out(['systemctl', 'show', '-P', name, policyd.UNIT]) == value
     assert stuck(vm) == [worker]
     # There is no daemon now.
     stay(vm, 'remove', False)

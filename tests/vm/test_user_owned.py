@@ -82,9 +82,9 @@ WISHES = [
 def test_nothing_is_touched(vm, given):
     """Not a write, not an event, while it is asked for in every way."""
     number, address = vm.group_of('nic'), vm.address('nic')
-    before = vm.run(f'cat /sys/bus/pci/devices/{address}/config').raw
     with User(vm, 'nic') as user, Uevents(vm) as events, \
             Writes(vm) as writes:
+        before = vm.run(f'cat /sys/bus/pci/devices/{address}/config').raw
         for text in WISHES:
             rule(vm, text)
             group = wait_owned(vm, user.reason)
