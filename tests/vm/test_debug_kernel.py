@@ -4,6 +4,8 @@
 Otherwise the module's scenarios on that kernel would pass for no reason.
 """
 
+from pathlib import Path
+
 import pytest
 
 from vmtest import Topology, kernel, module
@@ -13,13 +15,14 @@ pytestmark = pytest.mark.kernels('debug')
 
 TOPOLOGY = Topology(ports=[], enable=(), expect_kernel=['.'])
 
+SOURCE = Path(__file__).with_name('faulty')
 NAME = 'iommu_policy_faulty'
 
 
 @pytest.fixture
 def commit(vm):
     """commit('order') has the module make that mistake; it is unloaded."""
-    vm.write(f'/run/{NAME}.ko', module.extra(kernel.get(vm.release), 'faulty'))
+    vm.write(f'/run/{NAME}.ko', module.other(kernel.get(vm.release), SOURCE))
     return lambda fault: vm.run(f'insmod /run/{NAME}.ko fault={fault} && '
                                 f'rmmod {NAME}')
 

@@ -5,6 +5,7 @@ goes on, and what comes of it in the end is picked up, by whichever daemon."""
 
 import contextlib
 import statistics
+from pathlib import Path
 
 import pytest
 
@@ -24,6 +25,7 @@ TOPOLOGY = Topology(
     files={CONFIG: SETTINGS.format(TIMEOUT)},
     load=['e1000e', 'vfio-pci', 'vfio_iommu_type1'])
 
+SOURCE = Path(__file__).with_name('slow')
 NAME = 'iommu_policy_slow'
 PIN = 'iommu-policyd-hold'
 ERROR = f'{policyd.SERVICE}.Error.'
@@ -50,8 +52,8 @@ def stay(vm, where, how):
 def slow(vm, backend):
     """The edu device with the slow driver, that lets go at the end."""
     if not vm.exists(f'/sys/module/{NAME}'):
-        vm.write(f'/run/{NAME}.ko', module.extra(kernel.get(vm.release),
-                                                 'slow'))
+        vm.write(f'/run/{NAME}.ko',
+                 module.other(kernel.get(vm.release), SOURCE))
         vm.run(f'insmod /run/{NAME}.ko')
     wait_driver(vm, vm.address('edu'), driver='slow')
     yield

@@ -88,21 +88,6 @@ def get(guest: Kernel) -> Path:
     return folder / 'tree'
 
 
-def extra(guest: Kernel, name: str) -> bytes:
-    """Another module, that only tests have: NAME's folder is in tests/vm."""
-    source = cache.TOP / 'tests' / 'vm' / name
-
-    def build(work: Path) -> None:
-        copy = shutil.copytree(source, work / 'source')
-        cache.command('make', '-C', headers(guest), f'M={copy}', 'modules')
-        shutil.move(copy / f'{NAME}_{name}.ko', work)
-
-    folder = cache.cached(f'{name}-{guest.release}',
-                          [str(headers(guest)), *sorted(source.iterdir())],
-                          build)
-    return (folder / f'{NAME}_{name}.ko').read_bytes()
-
-
 def _build_client(work: Path) -> None:
     flags = cache.command('pkg-config', '--cflags', '--libs', 'libnl-3.0',
                           'libnl-genl-3.0').split()
@@ -117,6 +102,22 @@ def client() -> bytes:
     inputs += sorted(_CLIENT_SOURCES.glob('*.[ch]'))
     folder = cache.cached('client', inputs, _build_client)
     return (folder / 'policy-client').read_bytes()
+
+
+def other(guest: Kernel, source: Path) -> bytes:
+    """A scenario's own module: the folder has a Kbuild and what that names."""
+    tree_of_kernel = headers(guest)
+
+    def build(work: Path) -> None:
+        copy = shutil.copytree(source, work / 'source')
+        cache.command('make', '-C', tree_of_kernel, f'M={copy}', 'modules')
+        for module in copy.glob('*.ko'):
+            shutil.move(module, work)
+
+    folder = cache.cached(source.name, [str(tree_of_kernel),
+                                        *sorted(source.iterdir())], build)
+    found, = folder.glob('*.ko')
+    return found.read_bytes()
 
 
 def add(archive: cpio.Cpio, guest: Kernel, prefix: str) -> None:
