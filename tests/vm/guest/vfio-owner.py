@@ -38,7 +38,7 @@ if device not in ('', '-'):
     fcntl.ioctl(container, VFIO_IOMMU_MAP_DMA, struct.pack(
         'IIQQQ', 32, VFIO_DMA_MAP_FLAGS, place, 0x100000, PAGE))
     files.append(fcntl.ioctl(group, VFIO_GROUP_GET_DEVICE_FD,
-                             device.encode() + b'\0'))
+                             bytearray(device.encode() + b'\0'), True))
 print('owner', flush=True)
 for line in iter(sys.stdin.readline, ''):
     if line == 'group\n':
