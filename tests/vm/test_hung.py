@@ -36,10 +36,7 @@ pytestmark = pytest.mark.usefixtures('backend')
 
 @pytest.fixture(params=['sysfs', 'module'])
 def backend(vm, request):
-    vm.run('modprobe iommu_policy' if request.param == 'module' else
-           'modprobe -r iommu_policy')
-    vm.wait(lambda: policyd.manager(vm, 'Backend') == request.param,
-            what='the module to be known, or not')
+    policyd.backend(vm, request.param)
     return request.param
 
 
@@ -98,11 +95,14 @@ def daemon(vm):
 
 
 def stuck(vm):
-    """Our processes that wait in the kernel and cannot be killed."""
-    found = vm.out('ps -e -o pid=,stat=,comm=').splitlines()
-    return [int(line.split()[0]) for line in found
-            if line.split()[1].startswith('D')
-            and line.split()[2].startswith('iommu-policyd')]
+    """Our processes that wait in the kernel where no signal reaches them.
+
+    The driver looks at its parameter now and then: for that it is awake.
+    """
+    found = vm.out('for i in 1 2 3 4 5; do ps -C iommu-policyd -o pid=,stat=;'
+                   ' sleep 0.02; done').splitlines()
+    return sorted({int(line.split()[0]) for line in found
+                   if line.split()[1].startswith('D')})
 
 
 def hang(vm, where='remove'):

@@ -24,10 +24,7 @@ pytestmark = pytest.mark.usefixtures('backend')
 
 @pytest.fixture(params=['sysfs', 'module'])
 def backend(vm, request):
-    vm.run('modprobe iommu_policy' if request.param == 'module' else
-           'modprobe -r iommu_policy')
-    vm.wait(lambda: policyd.manager(vm, 'Backend') == request.param,
-            what='the module to be known, or not')
+    policyd.backend(vm, request.param)
     return request.param
 
 
