@@ -32,6 +32,9 @@ int transaction_unbind(const char *address, const char *driver);
 /* Gives DEVICE to DRIVER unless it has one; NULL: to whatever takes it, if it has lost a chance. */
 int transaction_probe_device(const struct transaction *t, const struct transaction_device *device, const char *driver);
 
+/* Whether OVERRIDE, which DEVICE has now, is one that was to be there only while its driver was bound. */
+bool transaction_lent_override(const struct transaction_device *device, const char *override);
+
 /*
  * The driver that DEVICE has in the end, malloc'd, NULL for none. A device that
  * is being unplugged has lost it a moment before it goes itself, and that is no

@@ -94,9 +94,13 @@ static void put_back_override(const struct transaction *t, const struct transact
 {
 	_cleanup_free_ char *override = NULL;
 
-	if (t->step < STEP_UNFENCE || sysfs_read_override(device->address, &override) < 0)
+	if (sysfs_read_override(device->address, &override) < 0)
 		return;
 	/* Only what this transaction has set, or cleared, itself. */
+	if (transaction_lent_override(device, override))
+		sysfs_write_override(device->address, device->override);
+	if (t->step < STEP_UNFENCE)
+		return;
 	if ((device->wanted && override && strcmp(override, device->wanted) == 0) ||
 	    (device->release && device->override && !override))
 		sysfs_write_override(device->address, device->override);

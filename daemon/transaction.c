@@ -90,33 +90,6 @@ static int fail_device(struct outcome *outcome, const struct transaction_device 
 	return r;
 }
 
-/*
- * A device whose driver_override names another driver than the one that it has
- * could not get that back: the override was written for the next time that it is
- * bound, by somebody who may be about to do that.
- */
-static int check_can_rebind(const struct transaction_device *device, struct outcome *outcome)
-{
-	_cleanup_free_ char *now = NULL;
-	const char *override = device->override;
-	int r;
-
-	if (device->wanted || device->release)
-		return 0;
-	if (!device->pinned) {
-		r = sysfs_read_override(device->address, &now);
-		if (r < 0)
-			return fail_device(outcome, device, "reading the driver override of", r);
-		override = now;
-	}
-	if (!override || strcmp(override, device->driver) == 0)
-		return 0;
-	outcome_set(outcome, RESULT_PENDING, PROBLEM_NONE, 0,
-		    "waits for %s to be bound anew: its driver_override is %s, so that %s, which has it, could not have it "
-		    "back", device->address, override, device->driver);
-	return -EBUSY;
-}
-
 /* The one place that decides whether a driver may be taken away. */
 static int check_may_unbind(const struct transaction *t, const struct transaction_device *device,
 			    struct outcome *outcome)
@@ -134,9 +107,6 @@ static int check_may_unbind(const struct transaction *t, const struct transactio
 		return r;
 	if (t->force)
 		return 0;
-	r = check_can_rebind(device, outcome);
-	if (r < 0)
-		return r;
 	r = in_use(device->address, &why);
 	if (r < 0) {
 		outcome_set(outcome, RESULT_REFUSED, PROBLEM_IN_USE, -r, "cannot tell whether %s is in use: %s",
@@ -289,12 +259,7 @@ static const char *expected_driver(const struct transaction_device *device)
 {
 	if (device->release)
 		return NULL;
-	if (device->wanted)
-		return device->wanted;
-	/* By force: see check_can_rebind(). */
-	if (device->override && device->driver && strcmp(device->override, device->driver) != 0)
-		return NULL;
-	return device->driver;
+	return device->wanted ? device->wanted : device->driver;
 }
 
 static int step_probe(struct transaction *t, struct outcome *outcome)

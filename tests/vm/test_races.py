@@ -8,7 +8,8 @@ import time
 import pytest
 
 from vmtest import Topology, bus, e1000e, policyd
-from vmtest.client import traces, unbind, wait_driver, write_type
+from vmtest.client import (bind, traces, unbind, wait_driver,
+                           write_type)
 
 TOPOLOGY = Topology(
     ports=['rp1', 'rp2'], module=True,
@@ -266,17 +267,20 @@ def test_unbound_by_somebody(vm):
 
 
 def test_an_override_before(vm):
-    """Written for the next binding: the driver could not have it back."""
+    """Written for the next binding by somebody, which ours is not."""
+    address = vm.address('nic')
     override(vm, 'vfio-pci')
     policyd.policies(vm, nic=rule(vm, 'identity'))
-    group = policyd.wait_state(vm, 'nic', 'pending', 'DMA')
-    assert 'its driver_override is vfio-pci' in group['Reason']
-    assert vm.driver_of('nic') == 'e1000e'
-    # And then somebody binds it anew.
-    assert unbind(vm, vm.address('nic')) is None
-    vm.run(f'echo {vm.address("nic")} > /sys/bus/pci/drivers_probe',
-           check=False)
     policyd.wait_state(vm, 'nic', 'compliant', 'identity')
-    wait_driver(vm, vm.address('nic'), driver='vfio-pci')
+    assert vm.driver_of('nic') == 'e1000e'
     assert override(vm) == 'vfio-pci'
+    nothing_left(vm)
+    # The other way round: what has it would not get it by its ID.
+    assert unbind(vm, address) is None
+    assert bind(vm, 'vfio-pci', address) is None
+    override(vm, '')
+    policyd.policies(vm, nic=rule(vm, 'DMA-FQ'))
+    policyd.wait_state(vm, 'nic', 'compliant', 'DMA-FQ')
+    assert vm.driver_of('nic') == 'vfio-pci'
+    assert override(vm) == '(null)'
     nothing_left(vm)
