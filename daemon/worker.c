@@ -259,9 +259,12 @@ static void lock_group(unsigned number)
 static void recover(struct transaction *read, struct outcome *outcome)
 {
 	_cleanup_(transaction_freep) struct transaction *t = NULL;
+	_cleanup_(transaction_freep) struct transaction *quarantine = NULL;
 	int r;
 
-	/* Whoever was at it meanwhile has come to an end, and maybe needs nothing to be undone. */
+	/* Whoever was at it meanwhile has come to an end, and maybe nothing needs to be undone. */
+	if (record_read_quarantine(read->record_dir, read->group, &quarantine) >= 0)
+		return;
 	r = record_read(read->record_dir, read->group, &t);
 	if (r < 0 && r != -ENOENT)
 		transaction_recover(read, outcome);

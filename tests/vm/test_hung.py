@@ -105,10 +105,10 @@ def stuck(vm):
                    if line.split()[1].startswith('D')})
 
 
-def hang(vm, where='remove'):
+def hang(vm, where='remove', text=IDENTITY):
     """Begins a change that does not come back; its worker."""
     stay(vm, where, True)
-    rule(vm, 'edu')
+    rule(vm, 'edu', text)
     vm.wait(lambda: stuck(vm), what='the worker to hang')
     worker, = stuck(vm)
     return worker
@@ -235,6 +235,19 @@ def test_another_daemon(vm, slow, how):
     assert vm.driver_of('edu') == 'slow'
     nothing_left(vm)
     put_back(vm, 'nic', 'e1000e')
+
+
+def test_into_quarantine(vm, slow):
+    """Nobody undoes what has come about in the end."""
+    hang(vm, text='rebind = always\ndomain = blocked\n')
+    before = daemon(vm)
+    vm.run(f'kill -9 {before}')
+    vm.wait(lambda: daemon(vm) not in (0, before), what='another daemon')
+    on_the_bus(vm)
+    timed_out(vm)
+    stay(vm, 'remove', False)
+    policyd.wait_state(vm, 'edu', 'compliant', 'blocked')
+    assert vm.driver_of('edu') is None
 
 
 def test_the_process_is_killed_as_well(vm, slow):
