@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <inttypes.h>
+#include <string.h>
 
 #include "ctl/describe.h"
 #include "ctl/fields.h"
@@ -33,6 +34,14 @@ static int show_members(const struct term *term, const struct model_group *group
 	return r;
 }
 
+static bool has_region(const struct model_group *group, const char *kind)
+{
+	for (size_t i = 0; i < group->n_regions; i++)
+		if (strcmp(group->regions[i].kind, kind) == 0)
+			return true;
+	return false;
+}
+
 static int show_regions(const struct term *term, const struct model_group *group)
 {
 	int r = group->n_regions > 0 ? 0 : field_print(term, "Reserved", STYLE_PLAIN, "");
@@ -42,7 +51,13 @@ static int show_regions(const struct term *term, const struct model_group *group
 				 "0x%" PRIx64 "-0x%" PRIx64 " %s", group->regions[i].first,
 				 group->regions[i].last, group->regions[i].kind);
 	if (r >= 0 && group->requires_direct)
-		r = field_print(term, NULL, STYLE_PLAIN, "(the direct region rules out 'blocked')");
+		r = field_print(term, NULL, STYLE_PLAIN,
+				"(direct: the firmware does DMA there as long as the machine runs, which rules out "
+				"'blocked')");
+	else if (r >= 0 && has_region(group, "direct-relaxable"))
+		r = field_print(term, NULL, STYLE_PLAIN,
+				"(direct-relaxable: the firmware did DMA there until the system took over; 'blocked' is "
+				"possible)");
 	return r;
 }
 

@@ -11,6 +11,7 @@
 #include "daemon/log.h"
 #include "daemon/module.h"
 #include "daemon/policy-store.h"
+#include "daemon/worker.h"
 
 /* Reads a{sv} of booleans "rebind" and "force" into triggers. */
 static int read_options(sd_bus_message *message, unsigned *ret_triggers, sd_bus_error *error)
@@ -86,13 +87,18 @@ static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *
 	return r < 0 ? r : sd_bus_reply_method_return(message, NULL);
 }
 
+static int late_error(const struct group *group, sd_bus_error *error)
+{
+	return sd_bus_error_setf(error, problem_to_bus_error(group->problem), "%s", strempty(group->reason));
+}
+
 static int request(struct manager *m, sd_bus_message *message, struct group *group, unsigned triggers,
 		   sd_bus_error *error)
 {
 	int r;
 
-	if (group->worker && group->problem == PROBLEM_TIMEOUT)
-		return sd_bus_error_setf(error, BUS_NAME ".Error.Timeout", "%s", strempty(group->reason));
+	if (worker_is_late(group))
+		return late_error(group, error);
 	r = bus_wait_for(m, message, false, &group->id, 1, error);
 	return r < 0 ? r : manager_queue_group(m, group->id, triggers) < 0 ? -ENOMEM : 1;
 }
@@ -111,7 +117,7 @@ static int method_apply(sd_bus_message *message, void *userdata, sd_bus_error *e
 	if (!groups)
 		return -ENOMEM;
 	for (size_t i = 0; i < m->inventory.n_groups; i++)
-		if (!m->inventory.groups[i]->worker || m->inventory.groups[i]->problem != PROBLEM_TIMEOUT)
+		if (!worker_is_late(m->inventory.groups[i]))
 			groups[n++] = m->inventory.groups[i]->id;
 	if (n == 0)
 		return bus_reply_all(m, message);
@@ -147,8 +153,8 @@ static int set_type(struct manager *m, sd_bus_message *message, struct group *gr
 	int r;
 
 	/* What cannot be is not kept: it would be tried again behind the caller's back. */
-	if (group->worker && group->problem == PROBLEM_TIMEOUT)
-		return sd_bus_error_setf(error, BUS_NAME ".Error.Timeout", "%s", strempty(group->reason));
+	if (worker_is_late(group))
+		return late_error(group, error);
 	problem = engine_check_override(m, group, &override, &reason);
 	if (problem != PROBLEM_NONE)
 		return sd_bus_error_setf(error, problem_to_bus_error(problem), "%s", strempty(reason));

@@ -4,6 +4,7 @@
 
 #include "daemon/bus.h"
 #include "daemon/log.h"
+#include "daemon/worker.h"
 
 /* Calls whose answer waits for the end of what they have asked for. */
 
@@ -108,7 +109,7 @@ static void tell_waiters(struct manager *m, unsigned id, const struct group *gro
 void bus_group_settled(struct manager *m, const struct group *group)
 {
 	/* A change that is past its deadline has been reported, and may never end. */
-	if (manager_group_settled(m, group) || (group->worker && group->problem == PROBLEM_TIMEOUT))
+	if (manager_group_settled(m, group) || worker_is_late(group))
 		tell_waiters(m, group->id, group);
 }
 

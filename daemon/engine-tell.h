@@ -11,6 +11,7 @@ struct news {
 	enum problem problem;
 	const char *reason;
 	bool drifted;
+	struct user user; /* STATE_USER_OWNED: who it is, where that is known */
 	bool held; /* waits for a hold or a claim of somebody else to end */
 	enum domain from; /* what Decided tells: the type now, or, where a change has just ended, that before it */
 };

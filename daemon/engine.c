@@ -269,9 +269,11 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 	}
 	drifted = !changed && group->applied == group->decision.target &&
 		  (group->type != group->decision.target || group->drifted || group->state == STATE_COMPLIANT);
-	/* A worker would find the same, and must not be told to wait in the kernel for the user. */
-	if (owner_is_user(group) && !drifted) {
-		engine_set_state(m, group, STATE_USER_OWNED, PROBLEM_USER_OWNED, outcome_user_owned);
+	/* Where a change would be tried at once, the worker finds the same before it touches anything, and who it is. */
+	if (owner_is_user(group) && !drifted &&
+	    (way == WAY_WAIT || m->settings.mode == MODE_AUDIT || !should_act(group, triggers, changed, drifted))) {
+		if (group->state != STATE_USER_OWNED)
+			engine_set_state(m, group, STATE_USER_OWNED, PROBLEM_USER_OWNED, outcome_user_owned);
 		decided_first_time(group);
 		return;
 	}
@@ -455,7 +457,15 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 	unsigned again;
 
 	if (group->worker) { /* late: the worker is still there */
-		engine_set_state(m, group, STATE_FAILED, outcome->problem, outcome->reason);
+		struct news news = {
+			.state = state_of(outcome),
+			.problem = outcome->problem,
+			.reason = outcome->reason,
+			.user = outcome->user,
+			.from = group->type,
+		};
+
+		engine_tell(m, group, &news);
 		bus_group_settled(m, group);
 		return;
 	}
@@ -506,10 +516,9 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		/* The devices, or the decision, are not those of the request any more. */
 		manager_queue_group(m, group->id, again | TRIGGER_PLUGGED);
 	} else if (outcome->result == RESULT_DONE) {
-		_cleanup_free_ char *reason = strf("the type is %s after %s was written and accepted",
-						   domain_to_string(group->type), domain_to_string(t->to));
-
-		engine_set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
+		/* Somebody else has written it since. */
+		note_applied(group, t);
+		set_drifted(m, group);
 		decided_first_time(group);
 	} else if ((again & (TRIGGER_PLUGGED | TRIGGER_LEFT)) &&
 		   (outcome->error == ESTALE || outcome->error == ENODEV || outcome->error == ENOENT)) {
@@ -523,6 +532,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 			.state = state_of(outcome),
 			.problem = outcome->result == RESULT_PENDING ? PROBLEM_NONE : outcome->problem,
 			.held = outcome->held,
+			.user = outcome->user,
 			.reason = outcome->reason,
 			.from = group->type,
 		};

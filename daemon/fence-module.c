@@ -19,7 +19,7 @@ static bool is_to_be_written(const struct transaction_device *device)
 	return !device->bridge && (device->wanted || device->release);
 }
 
-/* Remembered, for it may have to be put back, from the record too. */
+/* Remembered, for it may have to be put back, from the record too, and to see whether somebody else writes it. */
 static int note_overrides(struct transaction *t, const struct transaction_device **failed)
 {
 	for (size_t i = 0; i < t->n_devices; i++) {
@@ -27,7 +27,7 @@ static int note_overrides(struct transaction *t, const struct transaction_device
 		char *override;
 		int r;
 
-		if (!is_to_be_written(device))
+		if (device->bridge)
 			continue;
 		r = fence_read_override(device->address, &override);
 		if (r < 0) {

@@ -6,29 +6,39 @@
 #include "daemon/record.h"
 #include "daemon/sysfs.h"
 
-static int pin(struct transaction *t, struct transaction_device *device)
+/* Notes DEVICE's override, in the record too. 1: somebody has written another one since it was noted last. */
+static int note_override(struct transaction *t, struct transaction_device *device)
 {
 	_cleanup_free_ char *override = NULL;
+	bool known = device->pinned;
 	int r;
 
 	/* It must come back from the record exactly as it was. */
 	r = fence_read_override(device->address, &override);
 	if (r < 0)
 		return r;
-	if (override && strcmp(override, TRANSACTION_PIN) == 0) {
-		/* Ours already: what stood there before is in the request (a group that leaves quarantine). */
-		device->pinned = true;
-		return 0;
-	}
-	r = replace_str(&device->override, override);
-	if (r < 0)
-		return r;
 	device->pinned = true;
-	if (t->record_dir && (r = record_write(t->record_dir, t)) < 0) {
-		device->pinned = false;
-		return r;
-	}
-	return sysfs_write_override(device->address, TRANSACTION_PIN);
+	/* Ours already: what stood there before is in the request (a group that leaves quarantine). */
+	if (override && strcmp(override, TRANSACTION_PIN) == 0)
+		return 0;
+	if (known && strcmp(strempty(override), strempty(device->override)) == 0)
+		return 0;
+	r = replace_str(&device->override, override);
+	if (r >= 0 && t->record_dir)
+		r = record_write(t->record_dir, t);
+	if (r < 0)
+		device->pinned = known;
+	return r < 0 ? r : 1;
+}
+
+static int pin(struct transaction *t, struct transaction_device *device)
+{
+	int r;
+
+	/* To write the record takes a while, and the kernel offers no way to compare and write at once. */
+	while ((r = note_override(t, device)) > 0)
+		;
+	return r < 0 ? r : sysfs_write_override(device->address, TRANSACTION_PIN);
 }
 
 static int pin_all(struct transaction *t, const struct transaction_device **failed)

@@ -30,6 +30,14 @@ const char *fence_final_override(const struct transaction *t, const struct trans
 	return device->override;
 }
 
+bool fence_is_overruled(const struct transaction *t, const struct transaction_device *device)
+{
+	_cleanup_free_ char *override = NULL;
+
+	return sysfs_read_override(device->address, &override) >= 0 &&
+	       strcmp(strempty(override), strempty(fence_final_override(t, device))) != 0;
+}
+
 static bool is_plain_name(const char *s)
 {
 	size_t length = strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.-");

@@ -35,6 +35,13 @@ const struct fence *fence_by_name(const char *name);
 /* What a device's driver_override has to be once the fence is open; NULL for none. */
 const char *fence_final_override(const struct transaction *t, const struct transaction_device *device);
 
+/*
+ * Whether somebody else has written DEVICE's driver_override since the fence was
+ * closed: that wish is newer than ours, and so is what comes of it. Only once the
+ * fence is open.
+ */
+bool fence_is_overruled(const struct transaction *t, const struct transaction_device *device);
+
 /* Reads a driver_override that is to be put back later: -EBADMSG where a record could not hold it as it is. */
 int fence_read_override(const char *address, char **ret);
 

@@ -8,6 +8,7 @@
 #include "daemon/log.h"
 #include "daemon/module.h"
 #include "daemon/options.h"
+#include "daemon/worker.h"
 
 /*
  * Which devices the gate holds is told by its events and, after some have been
@@ -135,7 +136,7 @@ static bool is_settled(const struct manager *m, const struct held *held, uint64_
 
 	if (!group)
 		return late;
-	if (group->worker && group->problem == PROBLEM_TIMEOUT)
+	if (worker_is_late(group))
 		return true;
 	if (!manager_group_settled(m, group))
 		return false;

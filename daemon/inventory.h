@@ -64,6 +64,7 @@ struct group {
 
 	enum domain applied; /* what the daemon has brought about or found right; to notice that somebody else wrote it */
 	bool held; /* the state says that it waits for a hold or a claim of somebody else to end */
+	struct user user; /* STATE_USER_OWNED: whom it waits for, where that is known */
 	bool drifted; /* the state says that somebody else changed what the daemon had brought about */
 	char *applied_by; /* "FILE:LINE" or "SetGroupType", NULL where the daemon has not changed it */
 

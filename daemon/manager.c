@@ -169,7 +169,7 @@ void manager_device_gone(struct manager *m, const char *address)
 	bus_device_removed(m, device);
 	if (group && group->n_devices == 1) {
 		bus_group_removed(m, group);
-		worker_detach(group);
+		worker_detach(m, group);
 		record_remove(RECORD_DIR, group->id);
 		group_store_remove(group->id);
 	}
@@ -447,6 +447,7 @@ int manager_run(const struct options *options)
 	sd_event_source_disable_unref(m.plug_source);
 	sd_event_source_disable_unref(m.claim_source);
 	sd_event_source_disable_unref(m.backoff_source);
+	sd_event_source_disable_unref(m.user_source);
 	sd_event_unref(m.event);
 	free(m.queue);
 	free(m.status);

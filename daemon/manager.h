@@ -66,6 +66,7 @@ struct manager {
 	struct gate *gate;
 	sd_event_source *claim_source;
 	sd_event_source *backoff_source;
+	sd_event_source *user_source; /* see user-watch.h */
 
 	sd_bus *bus;
 	sd_event_source *bus_retry_source, *flush_source;

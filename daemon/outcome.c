@@ -14,6 +14,7 @@ void outcome_set(struct outcome *outcome, enum result result, enum problem probl
 	outcome->problem = problem;
 	outcome->error = error;
 	outcome->held = false;
+	outcome->user = (struct user){};
 	va_start(ap, format);
 	vsnprintf(outcome->reason, sizeof(outcome->reason), format, ap);
 	va_end(ap);

@@ -2,6 +2,7 @@
 #ifndef DAEMON_OUTCOME_H
 #define DAEMON_OUTCOME_H
 
+#include "daemon/user.h"
 #include "daemon/util.h"
 
 /* Why something was refused or failed; each has a D-Bus error of the same name. */
@@ -30,10 +31,11 @@ struct outcome {
 	int error; /* positive errno of the step that failed, 0 for none */
 	bool held; /* RESULT_PENDING: for a hold or a claim of somebody else, to which the kernel module testifies */
 	bool claimed; /* RESULT_DONE: the kernel module has claimed the group's DMA for a quarantine */
+	struct user user; /* PROBLEM_USER_OWNED: who it is, as far as that is known */
 	char reason[1024]; /* for a person; "" with RESULT_DONE and nothing to say */
 };
 
-/* The reason that goes with PROBLEM_USER_OWNED. */
+/* The reason that goes with PROBLEM_USER_OWNED where it is not known who it is. */
 extern const char outcome_user_owned[];
 
 void outcome_set(struct outcome *outcome, enum result result, enum problem problem, int error, const char *format, ...)

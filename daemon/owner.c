@@ -7,31 +7,31 @@
 #include "daemon/log.h"
 #include "daemon/module.h"
 #include "daemon/owner.h"
+#include "daemon/user-watch.h"
 
 /* Devices that come and go are through in milliseconds; a hundred virtual functions take a while. */
 #define CLAIM_TRIES 50
 #define CLAIM_RETRY_USEC (100 * USEC_PER_MSEC)
 
-/* Without the module: a bound driver is the kernel's ownership, unless it is vfio-pci, which owns for a user. */
+/*
+ * Without the module: a program's where a change has met it; else a bound driver
+ * is the kernel's ownership, unless it is vfio-pci, which owns for a program.
+ */
 static const char *guess_owner(const struct group *group)
 {
-	const char *owner = "none";
-
 	if (group->type == DOMAIN_BLOCKED)
 		return "policy";
+	if (group->state == STATE_USER_OWNED)
+		return "user";
 	for (size_t i = 0; i < group->n_devices; i++) {
 		const struct device *device = group->devices[i];
 
 		if (device->attributes.bridge || !device->driver)
 			continue;
-		if (strcmp(device->driver, "vfio-pci") == 0) {
-			if (group->state == STATE_USER_OWNED)
-				return "user";
-			continue;
-		}
-		owner = "kernel";
+		if (strcmp(device->driver, "vfio-pci") != 0)
+			return "kernel";
 	}
-	return owner;
+	return "none";
 }
 
 const char *owner_of(const struct group *group)
@@ -103,7 +103,9 @@ void owner_update(struct manager *m, struct group *group, const struct module_gr
 	if (found->owner == IOMMU_POLICY_OWNER_USER)
 		look |= changed && group->state == STATE_PENDING;
 	else
-		look |= group->state == STATE_USER_OWNED;
+		/* It may have the group's node open and not own it (yet): its end is not the module's to tell. */
+		look |= group->state == STATE_USER_OWNED && !user_is_there(&group->user);
+	user_watch(m);
 	/* It waits for somebody who has the group no more. */
 	look |= group->held && !found->hold.present && !found->bracket.present &&
 		(!found->claim.present || group->type == DOMAIN_BLOCKED);
@@ -223,7 +225,7 @@ void owner_module_went(struct manager *m)
 		group->claim_tries = 0;
 		bus_group_changed(m, group, BUS_DIRTY_TYPE);
 		/* What keeps it is another now; nor will anybody tell that what it waits for has ended. */
-		if (group->type == DOMAIN_BLOCKED || group->held)
+		if (group->type == DOMAIN_BLOCKED || group->held || group->state == STATE_USER_OWNED)
 			manager_queue_group(m, group->id, TRIGGER_OWNER);
 	}
 }

@@ -18,6 +18,11 @@ static const char *const step_names[] = {
 	[STEP_UNFENCE] = "unfence", [STEP_PROBE] = "probe", [STEP_VERIFY] = "verify",
 };
 
+const char *step_to_string(enum step step)
+{
+	return step_names[step];
+}
+
 static void write_flag(FILE *f, const char *key, bool value)
 {
 	if (value)

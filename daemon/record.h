@@ -19,4 +19,7 @@ int record_remove(const char *dir, unsigned group);
 /* Group numbers that have a record in DIR; malloc'd. */
 int record_list(const char *dir, unsigned **ret, size_t *ret_n);
 
+/* The step's name, as the record has it. */
+const char *step_to_string(enum step step);
+
 #endif

@@ -203,6 +203,42 @@ int sysfs_read_below(const char *address, struct sysfs_below *ret)
 	return walk(&w, AT_FDCWD, path, 0);
 }
 
+static int add_node_at(struct sysfs_below *below, int parent, const char *name)
+{
+	_cleanup_close_ int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENODEV ? 0 : -errno;
+	return add_node(below, fd, name);
+}
+
+int sysfs_read_vfio(unsigned group, const char *const *addresses, size_t n, struct sysfs_below *ret)
+{
+	_cleanup_free_ char *path = strf("%s/class/vfio", sysfs_root);
+	_cleanup_close_ int class = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	char number[16];
+	int r = 0;
+
+	*ret = (struct sysfs_below){};
+	if (!path)
+		return -ENOMEM;
+	snprintf(number, sizeof(number), "%u", group);
+	if (class >= 0)
+		r = add_node_at(ret, class, number);
+	for (size_t i = 0; r >= 0 && i < n; i++) {
+		_cleanup_free_ char *folder = sysfs_device_path(addresses[i], "vfio-dev");
+		_cleanup_close_ int fd = folder ? open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+		_cleanup_strv_ char **names = NULL;
+
+		if (fd < 0)
+			continue;
+		r = sysfs_list_names_at(fd, ".", &names);
+		for (char **name = names; r >= 0 && name && *name; name++)
+			r = add_node_at(ret, fd, *name);
+	}
+	return r == -ENOENT || r == -ENODEV ? 0 : r;
+}
+
 void sysfs_below_clear(struct sysfs_below *below)
 {
 	free(below->nodes);

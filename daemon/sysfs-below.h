@@ -37,6 +37,15 @@ struct sysfs_below {
 int sysfs_read_below(const char *address, struct sysfs_below *ret);
 void sysfs_below_clear(struct sysfs_below *below);
 
+/*
+ * The nodes by which programs can have devices of GROUP: the group's own, where
+ * a VFIO driver has one of its devices, and those of the devices at ADDRESSES on
+ * kernels that make such (vfio_create_group() in drivers/vfio/group.c,
+ * vfio_init_device() in drivers/vfio/vfio_main.c). Only nodes are set in *RET,
+ * which is to be freed with sysfs_below_clear(), also after errors.
+ */
+int sysfs_read_vfio(unsigned group, const char *const *addresses, size_t n, struct sysfs_below *ret);
+
 /* Whether the firmware used it as the screen (boot_vga_show() in drivers/pci/pci-sysfs.c). */
 bool sysfs_is_boot_display(const char *address);
 

@@ -57,11 +57,6 @@ static int ask_until_settled(const struct transaction *t, enum iommu_policy_comm
 	}
 }
 
-static void set_user_owned(struct outcome *outcome)
-{
-	outcome_set(outcome, RESULT_REFUSED, PROBLEM_USER_OWNED, EUSERS, "%s", outcome_user_owned);
-}
-
 /* Somebody else has asked the module for something that is in the way. */
 static void set_held(struct outcome *outcome, const char *what, const struct module_holder *holder)
 {
@@ -120,7 +115,7 @@ int transaction_bracket_begin(const struct transaction *t, bool live, struct out
 		return 0; /* as it is without the module */
 	switch (-r) {
 	case EUSERS:
-		set_user_owned(outcome);
+		transaction_set_user_owned(t, outcome);
 		break;
 	case ENOLINK:
 		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, ENOLINK,
@@ -151,27 +146,22 @@ void transaction_bracket_end(const struct transaction *t)
 		ask(t, IOMMU_POLICY_CMD_BRACKET_END, 0, NULL);
 }
 
-int transaction_check_owner(const struct transaction *t, struct outcome *outcome)
+bool transaction_module_owner(const struct transaction *t, enum iommu_policy_owner *ret)
 {
 	struct module_group group;
-	bool user;
 
-	/* Where it cannot be asked, the write to the type file will tell. */
 	if (!t->link || module_link_get_group(t->link, t->group, &group) < 0)
-		return 0;
-	user = group.owner == IOMMU_POLICY_OWNER_USER;
+		return false;
+	*ret = group.owner;
 	module_group_clear(&group);
-	if (!user)
-		return 0;
-	set_user_owned(outcome);
-	return -EUSERS;
+	return true;
 }
 
-static void describe_claim_error(const struct module_done *done, int error, struct outcome *outcome)
+static void describe_claim_error(const struct transaction *t, const struct module_done *done, int error, struct outcome *outcome)
 {
 	switch (error) {
 	case EUSERS:
-		set_user_owned(outcome);
+		transaction_set_user_owned(t, outcome);
 		break;
 	case EOPNOTSUPP:
 		outcome_set(outcome, RESULT_REFUSED, PROBLEM_REQUIRES_DIRECT, error,
@@ -214,7 +204,7 @@ int transaction_claim(struct transaction *t, struct outcome *outcome)
 	/* The module has gone, and a quarantine without it is one too. */
 	if (r == -ENOLINK)
 		return 0;
-	describe_claim_error(&done, -r, outcome);
+	describe_claim_error(t, &done, -r, outcome);
 	return r;
 }
 

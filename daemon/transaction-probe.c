@@ -64,6 +64,44 @@ static int bind_when_open(const struct transaction *t, const char *address, cons
 	return r;
 }
 
+/*
+ * A driver may have a device that it would not be given by the override as it is
+ * now, which was written, or cleared, for the next time, nor by its ID: it gets
+ * that back by an override of its own, for a moment. A crash in that moment is
+ * seen by transaction_lent_override().
+ */
+static int bind_by_override(const struct transaction *t, const struct transaction_device *device, const char *driver)
+{
+	_cleanup_free_ char *override = NULL;
+	int r, back;
+
+	r = sysfs_write_override(device->address, driver);
+	if (r < 0)
+		return r;
+	r = bind_when_open(t, device->address, driver);
+	back = sysfs_read_override(device->address, &override);
+	if (back >= 0 && override && strcmp(override, driver) == 0)
+		back = sysfs_write_override(device->address, fence_final_override(t, device));
+	return r < 0 ? r : back;
+}
+
+bool transaction_lent_override(const struct transaction_device *device, const char *override)
+{
+	return device->unbound && device->driver && override && strcmp(override, device->driver) == 0 &&
+	       strcmp(override, strempty(device->override)) != 0;
+}
+
+/* Offers a device to whatever takes it; behind a fence that is just being opened, nothing does yet. */
+static void offer(const struct transaction *t, const char *address)
+{
+	int r = sysfs_probe(address);
+
+	for (unsigned i = 0; r == -EINVAL && t->fence == &fence_module && i < FENCE_GONE_TRIES; i++) {
+		usleep(AWAIT_USEC);
+		r = sysfs_probe(address);
+	}
+}
+
 int transaction_probe_device(const struct transaction *t, const struct transaction_device *device, const char *driver)
 {
 	_cleanup_free_ char *bound = NULL;
@@ -81,7 +119,13 @@ int transaction_probe_device(const struct transaction *t, const struct transacti
 			sysfs_probe(device->address);
 		return 0;
 	}
-	r = bind_when_open(t, device->address, driver);
+	r = fence_is_overruled(t, device) ? -ECANCELED : bind_when_open(t, device->address, driver);
+	if (r < 0 && fence_is_overruled(t, device)) {
+		offer(t, device->address);
+		return 0;
+	}
+	if (r == -ENODEV)
+		r = bind_by_override(t, device, driver);
 	if (r == -ENOENT) {
 		/* The driver's module went away meanwhile: what is left may take it. */
 		sysfs_probe(device->address);

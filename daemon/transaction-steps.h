@@ -2,6 +2,8 @@
 #ifndef DAEMON_TRANSACTION_STEPS_H
 #define DAEMON_TRANSACTION_STEPS_H
 
+#include <linux/iommu_policy.h>
+
 #include "daemon/transaction.h"
 
 /* What the way there and the way back share; for transaction.c and transaction-undo.c. */
@@ -30,6 +32,9 @@ int transaction_unbind(const char *address, const char *driver);
 /* Gives DEVICE to DRIVER unless it has one; NULL: to whatever takes it, if it has lost a chance. */
 int transaction_probe_device(const struct transaction *t, const struct transaction_device *device, const char *driver);
 
+/* Whether OVERRIDE, which DEVICE has now, is one that was to be there only while its driver was bound. */
+bool transaction_lent_override(const struct transaction_device *device, const char *override);
+
 /*
  * The driver that DEVICE has in the end, malloc'd, NULL for none. A device that
  * is being unplugged has lost it a moment before it goes itself, and that is no
@@ -46,13 +51,23 @@ int transaction_await_driver(const char *address, char **ret);
 /* Around a write to the type file. LIVE: a kernel driver may own the group. */
 int transaction_bracket_begin(const struct transaction *t, bool live, struct outcome *outcome);
 void transaction_bracket_end(const struct transaction *t);
-/* That no user (VFIO, iommufd) owns the group's DMA. */
-int transaction_check_owner(const struct transaction *t, struct outcome *outcome);
+/* Who owns the group's DMA; false where that cannot be asked. */
+bool transaction_module_owner(const struct transaction *t, enum iommu_policy_owner *ret);
 /* A quarantine's hold of the group's DMA, which outlives the process. */
 int transaction_claim(struct transaction *t, struct outcome *outcome);
 int transaction_unclaim(struct transaction *t, struct outcome *outcome);
 /* Lets DEVICE through the gate; PROBE: it is offered to the drivers. True if that has been done. */
 bool transaction_let_through(const struct transaction *t, const struct transaction_device *device, bool probe);
+
+/*
+ * That the group is no program's by VFIO or iommufd: nobody owns its DMA, nobody
+ * has its nodes open. Else a negative errno that OUTCOME tells about. To be asked
+ * before anything of the group is touched, also by force: unbinding would wait for
+ * the program, and a virtual machine would lose its device.
+ */
+int transaction_check_owner(const struct transaction *t, struct outcome *outcome);
+/* OUTCOME for a group of which that is known. */
+void transaction_set_user_owned(const struct transaction *t, struct outcome *outcome);
 
 /* Undoes what T has done so far, for the reason that OUTCOME tells, and adds what could not be undone. */
 void transaction_roll_back(struct transaction *t, struct outcome *outcome);

@@ -73,6 +73,10 @@ void transaction_describe_write_error(const struct transaction *t, int error, st
 		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, error,
 			    "the group's devices changed while its type was to be changed");
 		break;
+	case EREMOTEIO:
+		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, error,
+			    "the kernel accepts %s and makes it another type", word);
+		break;
 	default:
 		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, error, "writing the type %s: %s", word,
 			    strerror(error));
@@ -90,16 +94,21 @@ static int compare_type(const struct transaction *t)
 	return sysfs_group_type(fd, &current) >= 0 && current == transaction_kernel_type(t->to);
 }
 
+/* -EREMOTEIO: it has been accepted, and another one has come of it. */
 static int compare_and_write(const struct transaction *t)
 {
+	enum domain wanted = transaction_kernel_type(t->to), current = DOMAIN_NONE;
 	_cleanup_close_ int fd = transaction_open_group(t);
-	enum domain current = DOMAIN_NONE;
+	int r;
 
 	if (fd < 0)
 		return fd;
-	if (sysfs_group_type(fd, &current) >= 0 && current == transaction_kernel_type(t->to))
+	if (sysfs_group_type(fd, &current) >= 0 && current == wanted)
 		return 0;
-	return sysfs_write_group_type(fd, transaction_kernel_type(t->to));
+	r = sysfs_write_group_type(fd, wanted);
+	if (r >= 0 && (sysfs_group_type(fd, &current) < 0 || current != wanted))
+		r = -EREMOTEIO;
+	return r;
 }
 
 /* LIVE: whether a kernel driver may have the group meanwhile. */

@@ -64,20 +64,32 @@ static bool give_back(struct transaction *t, struct outcome *outcome)
 	return whole;
 }
 
+/* Somebody may have mounted it, or given it to a virtual machine, in the moment that it had a driver. */
+static bool is_taken(const struct transaction *t, const struct transaction_device *device, struct outcome *outcome)
+{
+	_cleanup_free_ char *why = NULL;
+	struct outcome asking = {};
+
+	if (transaction_check_owner(t, &asking) < 0) {
+		add_reason(outcome, asking.reason);
+		return true;
+	}
+	if (t->force || in_use(device->address, &why) == 0)
+		return false;
+	add_reason(outcome, why ? why : "cannot tell whether it is in use");
+	return true;
+}
+
 /* Returns whether it has no driver. */
 static bool unbind_one(struct transaction *t, struct transaction_device *device, struct outcome *outcome)
 {
 	_cleanup_free_ char *driver = NULL;
-	_cleanup_free_ char *why = NULL;
 	int r;
 
 	if (sysfs_device_driver(device->address, &driver) < 0 || !driver)
 		return true;
-	/* Somebody may have mounted it in the moment that it was back. */
-	if (!t->force && in_use(device->address, &why) != 0) {
-		add_reason(outcome, why ? why : "cannot tell whether it is in use");
+	if (is_taken(t, device, outcome))
 		return false;
-	}
 	if (!device->unbound) {
 		device->unbound = true;
 		/* Or else nobody would know, after a crash, that it has lost a driver. */
@@ -126,7 +138,7 @@ static void put_back_type(struct transaction *t, struct outcome *outcome)
 	back.to = old;
 	if (!unbind_again(t, outcome)) {
 		add_reason(outcome, "could not put back the type");
-	} else if (transaction_write_type(&back, &writing) < 0) {
+	} else if (transaction_check_owner(t, &writing) < 0 || transaction_write_type(&back, &writing) < 0) {
 		add_reason(outcome, "could not put back the type");
 		add_reason(outcome, writing.reason);
 	}
@@ -138,11 +150,12 @@ static void put_back_override(const struct transaction *t, const struct transact
 	_cleanup_free_ char *override = NULL;
 	int r;
 
-	if (t->step < STEP_UNFENCE || sysfs_read_override(device->address, &override) < 0)
+	if (sysfs_read_override(device->address, &override) < 0)
 		return;
 	/* Only what this transaction has set, or cleared, itself. */
-	if ((device->wanted && override && strcmp(override, device->wanted) == 0) ||
-	    (device->release && device->override && !override)) {
+	if (transaction_lent_override(device, override) ||
+	    (t->step >= STEP_UNFENCE && ((device->wanted && override && strcmp(override, device->wanted) == 0) ||
+					 (device->release && device->override && !override)))) {
 		r = sysfs_write_override(device->address, device->override);
 		if (r < 0 && r != -ENODEV)
 			add_left(outcome, "the driver override", device->address, r);
@@ -163,16 +176,13 @@ static void take_back_driver(struct transaction *t, struct outcome *outcome)
 	for (size_t i = 0; i < t->n_devices; i++) {
 		struct transaction_device *device = &t->devices[i];
 		_cleanup_free_ char *driver = NULL;
-		_cleanup_free_ char *why = NULL;
 		int r;
 
 		if (device->bridge || sysfs_device_driver(device->address, &driver) < 0 || !driver ||
 		    !is_given(t, device, driver))
 			continue;
-		if (!t->force && in_use(device->address, &why) != 0) {
-			add_reason(outcome, strempty(why));
+		if (is_taken(t, device, outcome))
 			continue;
-		}
 		r = transaction_unbind(device->address, driver);
 		if (r < 0 && r != -ENODEV)
 			add_left(outcome, "the driver", device->address, r);

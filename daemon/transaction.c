@@ -102,7 +102,6 @@ static int check_may_unbind(const struct transaction *t, const struct transactio
 			    device->driver, device->address);
 		return -EBUSY;
 	}
-	/* Not even by force: the unbinding would wait for the user, and the user's guest would lose its device. */
 	r = transaction_check_owner(t, outcome);
 	if (r < 0)
 		return r;
@@ -285,14 +284,7 @@ static int step_probe(struct transaction *t, struct outcome *outcome)
 
 static int step_verify(struct transaction *t, struct outcome *outcome)
 {
-	enum domain type = DOMAIN_NONE;
-
-	if (!transaction_read_type(t, &type) || type != transaction_kernel_type(t->to)) {
-		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, ESTALE,
-			    "the type is %s after %s was written and accepted", domain_to_string(type),
-			    domain_to_string(t->to));
-		return -ESTALE;
-	}
+	/* Not the type: it was read when it was written, and who has written it since has the newer wish. */
 	for (size_t i = 0; i < t->n_devices; i++) {
 		const struct transaction_device *device = &t->devices[i];
 		const char *expected = t->to == DOMAIN_BLOCKED ? NULL : expected_driver(device);
@@ -300,7 +292,7 @@ static int step_verify(struct transaction *t, struct outcome *outcome)
 		bool expects;
 		int r;
 
-		if (device->bridge)
+		if (device->bridge || (t->to != DOMAIN_BLOCKED && fence_is_overruled(t, device)))
 			continue;
 		expects = expected && sysfs_driver_exists(expected);
 		r = expects ? transaction_await_driver(device->address, &driver) : sysfs_device_driver(device->address, &driver);
@@ -367,12 +359,23 @@ static const struct fence *choose_fence(const struct transaction *t)
 	return t->link && !quarantine ? &fence_module : &fence_pin;
 }
 
-void transaction_run(struct transaction *t, struct outcome *outcome)
+static void begin_outcome(struct transaction *t, struct outcome *outcome)
 {
 	*outcome = (struct outcome){ .result = RESULT_DONE };
 	/* Not loaded, or not for us: everything goes without it. */
 	if (module_link_open(&t->link) < 0)
 		t->link = NULL;
+}
+
+void transaction_ask(struct transaction *t, struct outcome *outcome)
+{
+	begin_outcome(t, outcome);
+	transaction_check_owner(t, outcome);
+}
+
+void transaction_run(struct transaction *t, struct outcome *outcome)
+{
+	begin_outcome(t, outcome);
 	t->fence = choose_fence(t);
 	if (t->way == WAY_TRANSACTION) {
 		run_steps(t, outcome);
@@ -383,5 +386,6 @@ void transaction_run(struct transaction *t, struct outcome *outcome)
 			record_remove(t->record_dir, t->group);
 		return;
 	}
-	transaction_write_type(t, outcome);
+	if (transaction_check_owner(t, outcome) >= 0)
+		transaction_write_type(t, outcome);
 }

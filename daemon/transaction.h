@@ -87,6 +87,9 @@ int transaction_add_device(struct transaction *t, const struct transaction_devic
 /* Runs it to its end, rollback included; the only result is OUTCOME. */
 void transaction_run(struct transaction *t, struct outcome *outcome);
 
+/* Only asks whether the group is a program's: then OUTCOME is as if it had been run. */
+void transaction_ask(struct transaction *t, struct outcome *outcome);
+
 /*
  * Takes up a transaction that was cut off at any point: opens the fence and
  * gives every device the driver that it had. The type stays what it is, old or

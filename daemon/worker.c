@@ -3,7 +3,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <time.h>
 
@@ -13,8 +13,21 @@
 #include "daemon/record.h"
 #include "daemon/worker.h"
 
+/*
+ * A worker has its group's directory locked, until its process has ended: so it
+ * is also known to the next daemon, which begins nothing, and undoes nothing,
+ * that this one may still be at. systemd leaves it alone (KillMode=process).
+ */
+
+enum job {
+	JOB_RUN,
+	JOB_RECOVER,
+	JOB_ASK, /* beside a worker that is late: whether it waits for a program that has the group */
+};
+
 struct worker {
 	struct manager *manager;
+	enum job job;
 	struct group *group; /* NULL once that is gone */
 	struct transaction *transaction;
 	sd_event_source *child, *deadline;
@@ -35,7 +48,7 @@ static void worker_free(struct worker *worker)
 		}
 	if (!worker->late)
 		m->n_running--;
-	if (worker->group)
+	if (worker->group && worker->group->worker == worker)
 		worker->group->worker = NULL;
 	sd_event_source_disable_unref(worker->child);
 	sd_event_source_disable_unref(worker->deadline);
@@ -72,11 +85,17 @@ bool worker_in_the_way(const struct manager *m, const struct group *group)
 	return false;
 }
 
-void worker_detach(struct group *group)
+void worker_detach(struct manager *m, struct group *group)
 {
-	if (group->worker)
-		group->worker->group = NULL;
+	for (struct worker *worker = m->workers; worker; worker = worker->next)
+		if (worker->group == group)
+			worker->group = NULL;
 	group->worker = NULL;
+}
+
+bool worker_is_late(const struct group *group)
+{
+	return group->worker && group->worker->late;
 }
 
 void worker_free_all(struct manager *m)
@@ -94,6 +113,8 @@ enum remains {
 	REMAINS_RECORD, /* nobody is */
 };
 
+static int start_job(struct manager *m, struct group *group, struct transaction *t, enum job job);
+
 /* A worker that died without a word has left a record behind: it is undone by another one. */
 static enum remains recover_from_record(struct worker *worker)
 {
@@ -103,7 +124,7 @@ static enum remains recover_from_record(struct worker *worker)
 	struct group *group = worker->group;
 	int r;
 
-	if (t->way != WAY_TRANSACTION && !t->recovering)
+	if (worker->job == JOB_ASK || (t->way != WAY_TRANSACTION && !t->recovering))
 		return REMAINS_NOTHING;
 	r = record_read(t->record_dir, t->group, &left);
 	if (r == -ENOENT)
@@ -121,8 +142,8 @@ static enum remains recover_from_record(struct worker *worker)
 		return REMAINS_RECORD;
 	}
 	if (group)
-		worker_detach(group);
-	return worker_start(m, group, left, true) < 0 ? REMAINS_RECORD : REMAINS_RECOVERING;
+		worker_detach(m, group);
+	return start_job(m, group, left, JOB_RECOVER) < 0 ? REMAINS_RECORD : REMAINS_RECOVERING;
 }
 
 static const char *const remains_text[] = {
@@ -130,6 +151,15 @@ static const char *const remains_text[] = {
 	[REMAINS_RECOVERING] = "; what it had begun is undone",
 	[REMAINS_RECORD] = "; what it had begun cannot be undone now, and will be tried at the next start of the service",
 };
+
+/* What it has found is news only while what it was to explain is still so. */
+static void asked(struct worker *worker, const struct outcome *outcome)
+{
+	struct group *group = worker->group;
+
+	if (group && worker_is_late(group) && outcome->problem == PROBLEM_USER_OWNED)
+		engine_finished(worker->manager, group, worker->transaction, outcome, 0);
+}
 
 static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userdata)
 {
@@ -159,6 +189,12 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 		}
 	}
 	outcome.reason[sizeof(outcome.reason) - 1] = '\0';
+	if (worker->job == JOB_ASK) {
+		asked(worker, &outcome);
+		worker_free(worker);
+		manager_worker_free(m);
+		return 0;
+	}
 	t = TAKE_PTR(worker->transaction);
 	worker_free(worker);
 	if (group) {
@@ -174,6 +210,52 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 	return 0;
 }
 
+/* Where it is, by its record: "unbind, driver e1000e of 0000:01:00.0"; malloc'd, NULL where that is not known. */
+static char *describe_step(const struct transaction *t)
+{
+	_cleanup_(transaction_freep) struct transaction *now = NULL;
+	const struct transaction_device *device = NULL;
+
+	if (!t->record_dir || record_read(t->record_dir, t->group, &now) < 0)
+		return NULL;
+	for (size_t i = 0; now->step == STEP_UNBIND && i < now->n_devices; i++)
+		if (now->devices[i].unbound)
+			device = &now->devices[i];
+	if (!device)
+		return strf("step %s", step_to_string(now->step));
+	return strf("step %s, driver %s of %s", step_to_string(now->step), strempty(device->driver), device->address);
+}
+
+static void describe_timeout(const struct worker *worker, struct outcome *outcome)
+{
+	_cleanup_free_ char *step = describe_step(worker->transaction);
+
+	outcome_set(outcome, RESULT_FAILED, PROBLEM_TIMEOUT, ETIMEDOUT,
+		    "%s for %llu s%s%s%s; the change is taken up when it does",
+		    worker->job == JOB_RECOVER ? "what is to be undone has not come to an end in the kernel" :
+						 "the kernel has not answered",
+		    (unsigned long long)(worker->manager->settings.transaction_timeout_usec / USEC_PER_SEC),
+		    step ? " (" : "", strempty(step), step ? ")" : "");
+}
+
+/* Unbinding a VFIO driver waits for the program that has the device (vfio_unregister_group_dev() in the kernel). */
+static void ask_for_user(struct worker *late)
+{
+	struct manager *m = late->manager;
+	struct transaction *t = calloc(1, sizeof(*t));
+	int r = t ? 0 : -ENOMEM;
+
+	if (t)
+		t->group = late->transaction->group;
+	for (size_t i = 0; r >= 0 && i < late->transaction->n_devices; i++)
+		r = transaction_add_device(t, &late->transaction->devices[i]);
+	if (r >= 0)
+		r = start_job(m, late->group, TAKE_PTR(t), JOB_ASK);
+	if (r < 0)
+		log_warning("Group %u: cannot ask whether a program has it: %s", late->group->id, strerror(-r));
+	transaction_free(t);
+}
+
 static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct worker *worker = userdata;
@@ -184,28 +266,51 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 	(void)usec;
 	worker->late = true;
 	m->n_running--;
-	outcome_set(&outcome, RESULT_FAILED, PROBLEM_TIMEOUT, ETIMEDOUT,
-		    "the kernel has not answered for %llu s; the change is taken up when it does",
-		    (unsigned long long)(m->settings.transaction_timeout_usec / USEC_PER_SEC));
-	if (worker->group)
+	if (worker->job != JOB_ASK && worker->group) {
+		describe_timeout(worker, &outcome);
 		engine_finished(m, worker->group, worker->transaction, &outcome,
 				now_usec(CLOCK_MONOTONIC) - worker->started_usec);
+		if (!m->stopping)
+			ask_for_user(worker);
+	}
 	manager_worker_free(m);
 	return 0;
 }
 
-static _Noreturn void run_child(struct transaction *t, int fd, bool recover, pid_t daemon)
+/*
+ * The lock is on the group itself rather than on its number, and ends with the
+ * process, when that has come back from the kernel.
+ */
+static void lock_group(unsigned number)
+{
+	int fd = sysfs_open_group(number);
+
+	while (fd >= 0 && flock(fd, LOCK_EX) < 0 && errno == EINTR)
+		;
+}
+
+static void recover(struct transaction *read, struct outcome *outcome)
+{
+	_cleanup_(transaction_freep) struct transaction *t = NULL;
+	_cleanup_(transaction_freep) struct transaction *quarantine = NULL;
+	int r;
+
+	/* Whoever was at it meanwhile has come to an end, and maybe nothing needs to be undone. */
+	if (record_read_quarantine(read->record_dir, read->group, &quarantine) >= 0)
+		return;
+	r = record_read(read->record_dir, read->group, &t);
+	if (r < 0 && r != -ENOENT)
+		transaction_recover(read, outcome);
+	else if (r >= 0)
+		transaction_recover(t, outcome);
+}
+
+static _Noreturn void run_child(struct transaction *t, int fd, enum job job)
 {
 	struct outcome outcome = {};
 	sigset_t none;
 
-	/*
-	 * Whoever comes after a daemon that has died undoes what this one was at, which must not go on meanwhile,
-	 * also where no service manager sees to that. The daemon may have died before it could be asked for.
-	 */
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != daemon)
-		_exit(EXIT_FAILURE);
-	failpoint_begin(recover ? "recover" : "run", t->group);
+	failpoint_begin(job == JOB_RECOVER ? "recover" : job == JOB_ASK ? "ask" : "run", t->group);
 	/* Nothing of the daemon's is the worker's, above all not its bus and its netlink socket. */
 	if (dup2(fd, STDIN_FILENO) < 0)
 		_exit(EXIT_FAILURE);
@@ -215,8 +320,12 @@ static _Noreturn void run_child(struct transaction *t, int fd, bool recover, pid
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 
-	if (recover)
-		transaction_recover(t, &outcome);
+	if (job != JOB_ASK)
+		lock_group(t->group);
+	if (job == JOB_RECOVER)
+		recover(t, &outcome);
+	else if (job == JOB_ASK)
+		transaction_ask(t, &outcome);
 	else
 		transaction_run(t, &outcome);
 	(void)failpoint("tell");
@@ -225,11 +334,11 @@ static _Noreturn void run_child(struct transaction *t, int fd, bool recover, pid
 	_exit(EXIT_SUCCESS);
 }
 
-int worker_start(struct manager *m, struct group *group, struct transaction *t, bool recover)
+static int start_job(struct manager *m, struct group *group, struct transaction *t, enum job job)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
-	pid_t pid, daemon = getpid();
 	int fds[2], r;
+	pid_t pid;
 
 	if (!worker || pipe2(fds, O_CLOEXEC) < 0) {
 		r = worker ? -errno : -ENOMEM;
@@ -239,7 +348,7 @@ int worker_start(struct manager *m, struct group *group, struct transaction *t, 
 	}
 	pid = fork();
 	if (pid == 0)
-		run_child(t, fds[1], recover, daemon);
+		run_child(t, fds[1], job);
 	close(fds[1]);
 	if (pid < 0) {
 		r = -errno;
@@ -248,8 +357,9 @@ int worker_start(struct manager *m, struct group *group, struct transaction *t, 
 		transaction_free(t);
 		return r;
 	}
-	t->recovering = recover;
+	t->recovering = job == JOB_RECOVER;
 	worker->manager = m;
+	worker->job = job;
 	worker->group = group;
 	worker->transaction = t;
 	worker->pipe_fd = fds[0];
@@ -257,7 +367,7 @@ int worker_start(struct manager *m, struct group *group, struct transaction *t, 
 	worker->next = m->workers;
 	m->workers = worker;
 	m->n_running++;
-	if (group)
+	if (group && job != JOB_ASK)
 		group->worker = worker;
 
 	r = sd_event_add_child(m->event, &worker->child, pid, WEXITED, on_exit_of_child, worker);
@@ -271,4 +381,9 @@ int worker_start(struct manager *m, struct group *group, struct transaction *t, 
 		worker_free(worker);
 	}
 	return r;
+}
+
+int worker_start(struct manager *m, struct group *group, struct transaction *t, bool recover)
+{
+	return start_job(m, group, t, recover ? JOB_RECOVER : JOB_RUN);
 }

@@ -13,6 +13,9 @@
 /* Takes T over, also on failure. GROUP may be NULL (a group that is gone). RECOVER: see transaction_recover(). */
 int worker_start(struct manager *m, struct group *group, struct transaction *t, bool recover);
 
+/* Whether GROUP's change is past its deadline, and has been reported so: nobody is to wait for its end. */
+bool worker_is_late(const struct group *group);
+
 /* Whether another may be started now. */
 bool worker_available(const struct manager *m);
 
@@ -23,9 +26,9 @@ bool worker_available(const struct manager *m);
 bool worker_in_the_way(const struct manager *m, const struct group *group);
 
 /* The group is going: its worker ends without it. */
-void worker_detach(struct group *group);
+void worker_detach(struct manager *m, struct group *group);
 
-/* Forgets all workers; the processes die with this one. */
+/* Forgets all workers; the processes go on to their end. */
 void worker_free_all(struct manager *m);
 
 #endif

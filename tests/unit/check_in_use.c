@@ -10,6 +10,7 @@
 #include "daemon/net-use.h"
 #include "daemon/proc-text.h"
 #include "daemon/sysfs.h"
+#include "daemon/user.h"
 #include "tests/unit/fake-sysfs.h"
 
 #define DISK "0000:01:00.0"
@@ -367,6 +368,94 @@ START_TEST(open_nodes)
 }
 END_TEST
 
+/* Who has the device's group 7 by VFIO; NULL: nobody. */
+static struct user check_user(const char *expected)
+{
+	const char *const addresses[] = { DISK };
+	struct user user;
+	char *text;
+	int r = user_find(7, addresses, 1, &user, &text);
+
+	if (expected) {
+		ck_assert_msg(r == 1 && text, "%d %s", r, strempty(text));
+		ck_assert_str_eq(text, expected);
+		ck_assert(user_is_there(&user));
+	} else {
+		ck_assert_msg(r == 0 && !text, "%d %s", r, strempty(text));
+		ck_assert(!user_is_there(&user));
+	}
+	free(text);
+	return user;
+}
+
+static void fake_descriptor(const char *pid, unsigned fd, const char *target)
+{
+	_cleanup_free_ char *path = strf("%s/proc/%s/fd/%u", fake_sysfs_root(), pid, fd);
+
+	ck_assert_int_eq(symlink(target, path), 0);
+}
+
+/* The node of the group is /dev/null, and that of another group /dev/zero. */
+START_TEST(vfio)
+{
+	struct user user;
+	_cleanup_free_ char *path = NULL;
+
+	fake_disk();
+	fake_proc("");
+	fake_process("8", "qemu\n", "0::/\n", "/dev/null");
+	/* No driver of VFIO has any of the group, and so nobody is looked for. */
+	check_user(NULL);
+	fake_file("1:3\n", "class/vfio/7/dev");
+	fake_file("MAJOR=1\nMINOR=3\nDEVNAME=vfio/7\n", "class/vfio/7/uevent");
+	user = check_user("qemu (pid 8) has /dev/vfio/7 open");
+	ck_assert_int_eq(user.pid, 8);
+	ck_assert_int_eq(user.fd, 3);
+	path = strf("%s/proc/8/fd/3", fake_sysfs_root());
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert(!user_is_there(&user));
+	check_user(NULL);
+	/* The number is another file's by now. */
+	fake_descriptor("8", 3, "/dev/zero");
+	ck_assert(!user_is_there(&user));
+	check_user(NULL);
+}
+END_TEST
+
+START_TEST(vfio_device)
+{
+	fake_disk();
+	fake_proc("");
+	fake_file("1:5\n", PLACE "/vfio-dev/vfio0/dev");
+	fake_file("MAJOR=1\nMINOR=5\nDEVNAME=vfio/devices/vfio0\n", PLACE "/vfio-dev/vfio0/uevent");
+	fake_process("8", "qemu\n", "0::/\n", "/dev/null");
+	check_user(NULL);
+	fake_descriptor("8", 4, "/dev/zero");
+	check_user("qemu (pid 8) has /dev/vfio/devices/vfio0 open");
+}
+END_TEST
+
+/* A device that was asked for through a group, and no node by which it could be known. */
+START_TEST(vfio_anonymous)
+{
+	fake_disk();
+	fake_proc("");
+	fake_file("1:3\n", "class/vfio/7/dev");
+	fake_file("MAJOR=1\nMINOR=3\nDEVNAME=vfio/7\n", "class/vfio/7/uevent");
+	fake_process("8", "other\n", "0::/\n", "anon_inode:[vfio-device]");
+	fake_descriptor("8", 4, "/dev/vfio/vfio");
+	fake_descriptor("8", 5, "/dev/vfio/12");
+	check_user(NULL);
+	fake_process("9", "dpdk\n", "0::/\n", "anon_inode:[vfio-device]");
+	fake_descriptor("9", 4, "/dev/vfio/vfio");
+	check_user("dpdk (pid 9) has a VFIO device open, maybe one of this group");
+	/* What is certain is what is told. */
+	fake_process("10", "qemu\n", "0::/\n", "anon_inode:[vfio-device]");
+	fake_descriptor("10", 4, "/dev/null");
+	check_user("qemu (pid 10) has /dev/vfio/7 open");
+}
+END_TEST
+
 START_TEST(console)
 {
 	fake_disk();
@@ -555,6 +644,9 @@ int main(void)
 	tcase_add_test(tc, below);
 	tcase_add_test(tc, below_deep);
 	tcase_add_test(tc, open_nodes);
+	tcase_add_test(tc, vfio);
+	tcase_add_test(tc, vfio_device);
+	tcase_add_test(tc, vfio_anonymous);
 	tcase_add_test(tc, console);
 	tcase_add_test(tc, display);
 	tcase_add_test(tc, functions);

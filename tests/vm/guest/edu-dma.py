@@ -3,7 +3,9 @@
 """Has QEMU's edu device write to memory by DMA, without any driver.
 
 Prints whether the memory, named to the device by its physical address, is
-"changed" or "unchanged" afterwards. docs/specs/edu.txt has the registers.
+"changed" or "unchanged" afterwards. With a second argument, an address as the
+device is to name it, the device reads from there, and "done" is printed.
+docs/specs/edu.txt has the registers.
 """
 
 import ctypes
@@ -35,6 +37,22 @@ def register(offset):
     return ctypes.c_uint64.from_buffer(registers, offset)
 
 
+def transfer(source, target, command):
+    register(SOURCE).value = source
+    register(TARGET).value = target
+    register(COUNT).value = SIZE
+    register(COMMAND).value = START | command
+    deadline = time.monotonic() + 60
+    while register(COMMAND).value & START:
+        if time.monotonic() > deadline:
+            sys.exit('the device does not finish')
+        time.sleep(0.01)
+
+
+if len(sys.argv) > 2:
+    transfer(int(sys.argv[2], 0), OWN_BUFFER, 0)
+    print('done')
+    sys.exit()
 memory = mmap.mmap(-1, PAGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 memory[:] = b'\xaa' * PAGE
 place = ctypes.addressof(ctypes.c_char.from_buffer(memory))
@@ -46,13 +64,5 @@ with open('/proc/self/pagemap', 'rb', buffering=0) as pagemap:
 if not entry >> 63:
     sys.exit('the page is not there')
 
-register(SOURCE).value = OWN_BUFFER
-register(TARGET).value = (entry & ((1 << 55) - 1)) * PAGE
-register(COUNT).value = SIZE
-register(COMMAND).value = START | TO_MEMORY
-deadline = time.monotonic() + 60
-while register(COMMAND).value & START:
-    if time.monotonic() > deadline:
-        sys.exit('the device does not finish')
-    time.sleep(0.01)
+transfer(OWN_BUFFER, (entry & ((1 << 55) - 1)) * PAGE, TO_MEMORY)
 print('unchanged' if memory[:] == b'\xaa' * PAGE else 'changed')

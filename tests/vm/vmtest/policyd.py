@@ -65,6 +65,18 @@ def manager(vm: VM, name: str) -> Any:
     return vm.busctl_get(ROOT, 'Manager', name)
 
 
+def backend(vm: VM, name: str) -> None:
+    """Loads the kernel module, or has the daemon and its unit do without."""
+    module = name == 'module'
+    vm.run('mkdir -p /run/modprobe.d')
+    # The unit asks for it at every start, as systems do that have it.
+    vm.write('/run/modprobe.d/test.conf',
+             '' if module else 'blacklist iommu_policy\n')
+    vm.run('modprobe iommu_policy' if module else
+           'modprobe -r iommu_policy')
+    vm.wait(lambda: manager(vm, 'Backend') == name, what=f'backend {name}')
+
+
 def status(vm: VM) -> str:
     """The line that systemctl status shows."""
     return vm.out(['systemctl', 'show', '-P', 'StatusText', UNIT])
