@@ -5,6 +5,7 @@
 #include "daemon/group-store.h"
 #include "daemon/log.h"
 #include "daemon/state-file.h"
+#include "policy/text.h"
 
 static void write_body(FILE *f, const void *data)
 {
@@ -67,7 +68,9 @@ static int on_key(void *userdata, const char *section, const char *key, const ch
 	} else if (strcmp(key, "applied") == 0) {
 		read->applied = domain_from_string(value);
 	} else if (strcmp(key, "applied-by") == 0) {
-		return replace_str(&read->applied_by, value) == 0;
+		if (replace_str(&read->applied_by, value) < 0)
+			return 0;
+		text_replace(read->applied_by); /* it may have been cut within a character */
 	} else if (strcmp(key, "override") == 0) {
 		read->override.domain = domain_from_string(value);
 		read->has_override = read->override.domain != DOMAIN_NONE;
@@ -97,7 +100,7 @@ void group_store_load(struct group *group)
 	r = state_file_read(GROUP_STORE_DIR, name, on_key, &loader);
 	if (r < 0 && r != -ENOENT)
 		log_warning("Group %u: %s/%s is not usable and left aside: %s", group->id, GROUP_STORE_DIR, name,
-			    strerror(-r));
+			    state_file_describe(r));
 	if (r >= 0 && loader.same) {
 		if (domain_is_type(read->boot_type))
 			group->boot_type = read->boot_type;

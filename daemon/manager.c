@@ -218,17 +218,21 @@ static void recover(struct manager *m)
 {
 	_cleanup_free_ unsigned *groups = NULL;
 	size_t n = 0;
+	int r;
 
-	if (record_list(RECORD_DIR, &groups, &n) < 0)
+	r = record_list(RECORD_DIR, &groups, &n);
+	if (r < 0) {
+		log_error("%s cannot be read and is left aside: %s", RECORD_DIR, state_file_describe(r));
 		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_(transaction_freep) struct transaction *t = NULL;
 		struct group *group = inventory_group(&m->inventory, groups[i]);
-		int r;
 
 		r = record_read(RECORD_DIR, groups[i], &t);
 		if (r < 0) {
-			log_error("%s/%u cannot be read and is left aside: %s", RECORD_DIR, groups[i], strerror(-r));
+			log_error("%s/%u cannot be read and is left aside: %s", RECORD_DIR, groups[i],
+				  state_file_describe(r));
 			continue;
 		}
 		if (t->to == DOMAIN_BLOCKED && t->step == STEP_VERIFY)
@@ -328,6 +332,8 @@ static int take_lock(void)
 		close(fd);
 		return -EBUSY;
 	}
+	state_dir_clean(GROUP_STORE_DIR);
+	state_dir_clean(RECORD_DIR);
 	return fd;
 }
 

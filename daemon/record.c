@@ -12,6 +12,8 @@
 #include "daemon/state-file.h"
 
 #define DEVICES_MAX 4096
+/* inih takes lines of 199 bytes. */
+#define VALUE_MAX 160
 
 static const char *const step_names[] = {
 	[STEP_PREPARE] = "prepare", [STEP_FENCE] = "fence", [STEP_UNBIND] = "unbind", [STEP_WRITE] = "write",
@@ -55,10 +57,40 @@ static void write_body(FILE *f, const void *data)
 	}
 }
 
+/*
+ * Whether inih gives it back as it is. The kernel takes anything for an
+ * override, up to a page of it; no driver has a name that is not.
+ */
+static bool is_plain(const char *value)
+{
+	size_t length = value ? strlen(value) : 0;
+
+	if (length == 0)
+		return !value;
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)value[i] < ' ' || value[i] == '\x7f' || value[i] == ';')
+			return false;
+	return length <= VALUE_MAX && value[0] != ' ' && value[length - 1] != ' ';
+}
+
+/* A record that could not be read again would be none. */
+static bool can_be_read_again(const struct transaction *t)
+{
+	for (size_t i = 0; i < t->n_devices; i++) {
+		const struct transaction_device *d = &t->devices[i];
+
+		if (!is_plain(d->driver) || !is_plain(d->override) || !is_plain(d->wanted) || !is_plain(d->given))
+			return false;
+	}
+	return t->n_devices <= DEVICES_MAX;
+}
+
 int record_write(const char *dir, const struct transaction *t)
 {
 	char name[16];
 
+	if (!can_be_read_again(t))
+		return -EINVAL;
 	snprintf(name, sizeof(name), "%u", t->group);
 	return state_file_write(dir, name, write_body, t);
 }

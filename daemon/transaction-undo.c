@@ -8,6 +8,7 @@
 #include "daemon/record.h"
 #include "daemon/sysfs.h"
 #include "daemon/transaction-steps.h"
+#include "policy/text.h"
 
 /*
  * The way back, after a step that failed and after a crash. Nothing here gives
@@ -20,6 +21,7 @@ static void add_reason(struct outcome *outcome, const char *text)
 	size_t length = strlen(outcome->reason);
 
 	snprintf(outcome->reason + length, sizeof(outcome->reason) - length, "%s%s", length ? "; " : "", text);
+	text_replace(outcome->reason);
 }
 
 static void add_left(struct outcome *outcome, const char *what, const char *address, int r)
