@@ -262,10 +262,10 @@ START_TEST(settings_lines)
 	struct settings settings;
 
 	for (size_t i = 0; i < ARRAY_LEN(lines); i++) {
-		_cleanup_free_ char *content = strf("[Daemon]\n%s\nMaxWorkers=3\r\n", lines[i]);
+		_cleanup_free_ char *lines_text = strf("[Daemon]\n%s\nMaxWorkers=3\r\n", lines[i]);
 		_cleanup_free_ char *text = NULL;
 
-		make_file(content);
+		make_file(lines_text);
 		text = load_settings(&settings);
 		ck_assert_ptr_nonnull(strstr(text, ":2: the line is no printable UTF-8"));
 		ck_assert_int_eq(text_check(text, strcspn(text, "\n"), NULL), TEXT_CLEAN);
