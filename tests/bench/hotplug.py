@@ -158,7 +158,7 @@ def main() -> int:
     options = parser.parse_args()
     program = _compile()
     vm = VM(TOPOLOGY, options.kernel, options.destdir or tree.build(),
-            cache.root() / 'logs' / 'bench')
+            cache.own() / 'logs' / 'bench')
     try:
         print(f'ADD uevent to driver bound, under type {TYPE} but for '
               f'nobody, kernel {vm.out("uname -r")}:', flush=True)

@@ -79,7 +79,7 @@ class Machines:
     def __init__(self, config: pytest.Config) -> None:
         destdir = config.getoption('--destdir')
         self.tree = Path(destdir).resolve() if destdir else tree.build()
-        self.logs = cache.root() / 'logs'
+        self.logs = cache.own() / 'logs'
         self.running: dict[tuple[str, str], VM] = {}
         self.used: set[Path] = set()
 

@@ -24,9 +24,19 @@ TOP = Path(__file__).resolve().parents[3]
 GUEST_FILES = Path(__file__).resolve().parents[1] / 'guest'
 
 
+def own() -> Path:
+    """For what is this source tree's alone: the daemon, and logs."""
+    return _folder(TOP / 'build' / 'vm')
+
+
 def root() -> Path:
-    """The cache folder, made if it is missing; git ignores what is in it."""
-    path = Path(os.environ.get('IOMMU_VM_CACHE') or TOP / 'build' / 'vm')
+    """The cache folder; several source trees may share one."""
+    return _folder(Path(os.environ.get('IOMMU_VM_CACHE')
+                        or TOP / 'build' / 'vm'))
+
+
+def _folder(path: Path) -> Path:
+    """Made if it is missing; git ignores what is in it."""
     path.mkdir(parents=True, exist_ok=True)
     ignore = path / '.gitignore'
     if not ignore.exists():

@@ -122,7 +122,7 @@ def main() -> int:
     print('Booting Debian in a virtual machine with an Intel IOMMU '
           '(software emulation) …', flush=True)
     vm = VM(TOPOLOGY, options.kernel, tree.build(),
-            cache.root() / 'logs' / 'demo')
+            cache.own() / 'logs' / 'demo')
     try:
         _before(vm)
         number, address, good = _plug(vm)

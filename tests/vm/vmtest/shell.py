@@ -62,7 +62,7 @@ def main() -> int:
                         kernel_args=options.append, module=options.module,
                         cold=[nvme('n0', 'rp1'), e1000e('e0', 'rp2')])
     vm = VM(topology, options.kernel, tree.build(),
-            cache.root() / 'logs' / 'shell')
+            cache.own() / 'logs' / 'shell')
     try:
         if options.command:
             result = vm.run(' '.join(options.command), check=False,

@@ -70,7 +70,7 @@ def build() -> Path | None:
     if not (cache.TOP / 'configure.ac').exists():
         cache.say('there is no configure.ac: the guest goes without a daemon')
         return None
-    base = cache.root() / 'daemon'
+    base = cache.own() / 'daemon'
     source, objects, tree = base / 'source', base / 'objects', base / 'tree'
     with cache.lock('daemon'):
         for folder in (source, objects):
