@@ -5,12 +5,15 @@
 #include "daemon/fence.h"
 #include "daemon/record.h"
 #include "daemon/sysfs.h"
+#include "daemon/transaction-steps.h"
 
 static int pin(struct transaction *t, struct transaction_device *device)
 {
 	_cleanup_free_ char *override = NULL;
 	int r;
 
+	if (!transaction_same_device(device))
+		return -ENODEV;
 	/* It must come back from the record exactly as it was. */
 	r = fence_read_override(device->address, &override);
 	if (r < 0)
@@ -51,6 +54,8 @@ static int unpin(const struct transaction *t, const struct transaction_device *d
 	_cleanup_free_ char *override = NULL;
 	int r;
 
+	if (!transaction_same_device(device))
+		return -ENODEV;
 	r = sysfs_read_override(device->address, &override);
 	if (r < 0)
 		return r;

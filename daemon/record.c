@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -45,6 +46,8 @@ static void write_body(FILE *f, const void *data)
 		const struct transaction_device *d = &t->devices[i];
 
 		fprintf(f, "[%s]\n", d->address);
+		if (d->id)
+			fprintf(f, "id=%016" PRIx64 "\n", d->id);
 		write_text(f, "driver", d->driver);
 		write_text(f, "override", d->override);
 		write_text(f, "wanted", d->wanted);
@@ -109,6 +112,14 @@ struct reader {
 	int error;
 };
 
+static int read_id(const char *value, uint64_t *ret)
+{
+	if (strspn(value, "0123456789abcdef") != 16 || value[16])
+		return -EBADMSG;
+	*ret = strtoull(value, NULL, 16);
+	return 0;
+}
+
 static int read_device_key(struct transaction_device *d, const char *key, const char *value)
 {
 	bool yes = strcmp(value, "yes") == 0;
@@ -121,6 +132,8 @@ static int read_device_key(struct transaction_device *d, const char *key, const 
 		return replace_str(&d->wanted, value);
 	if (strcmp(key, "given") == 0)
 		return replace_str(&d->given, value);
+	if (strcmp(key, "id") == 0)
+		return read_id(value, &d->id);
 	if (strcmp(key, "bridge") == 0)
 		d->bridge = yes;
 	else if (strcmp(key, "release") == 0)

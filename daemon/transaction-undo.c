@@ -48,6 +48,8 @@ static void give_back(struct transaction *t, struct outcome *outcome)
 		if (device->bridge || !(device->unbound || device->fresh || !device->driver))
 			continue;
 		r = transaction_probe_device(t, device, device->driver);
+		if (r == -ENODEV && !transaction_same_device(device))
+			continue; /* unplugged, and another one may be in its place */
 		if (r == -ENODEV && sysfs_device_driver(device->address, &(char *){ NULL }) == -ENODEV)
 			continue; /* unplugged */
 		if (r < 0)
@@ -66,7 +68,8 @@ static void unbind_again(struct transaction *t, struct outcome *outcome)
 		_cleanup_free_ char *why = NULL;
 		int r;
 
-		if (device->bridge || sysfs_device_driver(device->address, &driver) < 0 || !driver)
+		if (device->bridge || !transaction_same_device(device) ||
+		    sysfs_device_driver(device->address, &driver) < 0 || !driver)
 			continue;
 		/* Somebody may have mounted it in the moment that it was back. */
 		if (!t->force && in_use(device->address, &why) != 0) {
@@ -84,7 +87,7 @@ static void put_back_override(const struct transaction *t, const struct transact
 {
 	_cleanup_free_ char *override = NULL;
 
-	if (t->step < STEP_UNFENCE || sysfs_read_override(device->address, &override) < 0)
+	if (t->step < STEP_UNFENCE || !transaction_same_device(device) || sysfs_read_override(device->address, &override) < 0)
 		return;
 	/* Only what this transaction has set, or cleared, itself. */
 	if ((device->wanted && override && strcmp(override, device->wanted) == 0) ||
@@ -101,7 +104,7 @@ static void take_back_driver(struct transaction *t, struct outcome *outcome)
 		_cleanup_free_ char *why = NULL;
 		int r;
 
-		if (!device->wanted || !device->unbound || sysfs_device_driver(device->address, &driver) < 0 || !driver ||
+		if (!device->wanted || !device->unbound || !transaction_same_device(device) || sysfs_device_driver(device->address, &driver) < 0 || !driver ||
 		    strcmp(driver, device->wanted) != 0 || (device->driver && strcmp(driver, device->driver) == 0))
 			continue;
 		if (!t->force && in_use(device->address, &why) != 0) {
@@ -131,7 +134,7 @@ static void shut_again(struct transaction *t, struct outcome *outcome)
 
 		if (device->bridge)
 			continue;
-		r = sysfs_write_override(device->address, TRANSACTION_PIN);
+		r = transaction_same_device(device) ? sysfs_write_override(device->address, TRANSACTION_PIN) : -ENODEV;
 		if (r < 0 && r != -ENODEV)
 			add_left(outcome, "the quarantine", device->address, r);
 		device->pinned = device->unbound = true;
@@ -192,6 +195,7 @@ void transaction_recover(struct transaction *t, struct outcome *outcome)
 	*outcome = (struct outcome){ .result = RESULT_DONE };
 	if (module_link_open(&t->link) < 0)
 		t->link = NULL;
+	transaction_drop_strangers(t);
 	/* Nobody has decided that a quarantine ends half-way. */
 	if (stays_shut(t)) {
 		shut_again(t, outcome);

@@ -14,6 +14,7 @@
 struct worker {
 	struct manager *manager;
 	struct group *group; /* NULL once that is gone */
+	bool gone; /* the group went while this was under way: whoever has its number now is another */
 	struct transaction *transaction;
 	sd_event_source *child, *deadline;
 	int pipe_fd;
@@ -72,8 +73,10 @@ bool worker_in_the_way(const struct manager *m, const struct group *group)
 
 void worker_detach(struct group *group)
 {
-	if (group->worker)
+	if (group->worker) {
 		group->worker->group = NULL;
+		group->worker->gone = true;
+	}
 	group->worker = NULL;
 }
 
@@ -91,7 +94,7 @@ static bool recover_from_record(struct worker *worker)
 	struct transaction *left = NULL;
 	struct group *group = worker->group;
 
-	if (t->way != WAY_TRANSACTION || m->stopping)
+	if (t->way != WAY_TRANSACTION || m->stopping || worker->gone)
 		return false;
 	if (record_read(t->record_dir, t->group, &left) < 0)
 		return false;
@@ -130,6 +133,9 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 	}
 	outcome.reason[sizeof(outcome.reason) - 1] = '\0';
 	t = TAKE_PTR(worker->transaction);
+	/* It has gone on writing it; while it ran, nobody else with the number has begun anything. */
+	if (worker->gone)
+		record_remove(t->record_dir, t->group);
 	worker_free(worker);
 	if (group)
 		engine_finished(m, group, t, &outcome, duration);

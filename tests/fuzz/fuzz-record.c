@@ -20,7 +20,7 @@ static void require_same(const struct transaction *a, const struct transaction *
 	for (size_t i = 0; i < a->n_devices; i++) {
 		const struct transaction_device *x = &a->devices[i], *y = &b->devices[i];
 
-		require(same(x->address, y->address) && same(x->driver, y->driver));
+		require(x->id == y->id && same(x->address, y->address) && same(x->driver, y->driver));
 		require(same(x->override, y->override) && same(x->wanted, y->wanted) && same(x->given, y->given));
 		require(x->bridge == y->bridge && x->release == y->release && x->fresh == y->fresh);
 		require(x->pinned == y->pinned && x->unbound == y->unbound);
@@ -33,7 +33,7 @@ static bool says_something(const struct transaction *t)
 	for (size_t i = 0; i < t->n_devices; i++) {
 		const struct transaction_device *d = &t->devices[i];
 
-		if (!d->driver && !d->override && !d->wanted && !d->given && !d->bridge && !d->release && !d->fresh &&
+		if (!d->id && !d->driver && !d->override && !d->wanted && !d->given && !d->bridge && !d->release && !d->fresh &&
 		    !d->pinned && !d->unbound)
 			return false;
 	}
