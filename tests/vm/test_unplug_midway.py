@@ -6,21 +6,25 @@ Whoever carries the change out stands still meanwhile, at each step in turn.
 """
 
 import json
+import random
+import time
 
 import pytest
 
-from vmtest import Topology, cache, e1000e, nvme, policyd
+from vmtest import Device, Topology, cache, e1000e, nvme, policyd
 
 pytestmark = pytest.mark.kernels('6.12', '6.1')
 
 TOPOLOGY = Topology(
     ports=['rp1'], module=True, load=['nvme'],
+    qemu_args=['-device', 'nvme-subsys,id=ss'],
     # A card that nobody takes is one whose type anybody may write.
     files={'/etc/modprobe.d/no-e1000e.conf': 'install e1000e /bin/false\n'})
 
 DISK = '[disk]\nmatch-class = 0108\ndomain = {}\nrebind = always\n'
 STEPS = ['started', 'prepare', 'fence', 'unbind', 'write', 'unfence', 'probe',
          'verify']
+FUNCTIONS = 4
 LEFT = 'ls -A /run/iommu-policyd/transaction'
 
 
@@ -144,3 +148,64 @@ def test_exchanged_at_each_step(vm, fence, exchange):
             what='files and children to be as before')
     if fence == 'module':
         assert 'iommu' not in vm.out('ls /sys/class/devlink')
+
+
+def virtual(vm):
+    """The card's virtual functions, as many as are switched on."""
+    return vm.out(f'cd /sys/bus/pci/devices/{vm.address("pf")} && '
+                  'for f in virtfn*; do [ -e $f ] && basename $(readlink $f);'
+                  ' done; true').split()
+
+
+def switch(vm, number):
+    vm.run(f'echo {number} > /sys/bus/pci/devices/{vm.address("pf")}'
+           '/sriov_numvfs')
+
+
+def all_virtual(vm, type_):
+    """Of all of them, as the rule has it."""
+    found = virtual(vm)
+    assert len(found) == FUNCTIONS, found
+    for address in found:
+        group = policyd.group(vm, address)
+        seen = address, group['State'], group['Type'], group['Reason']
+        assert (group['State'], group['Type']) == ('compliant', type_), seen
+        assert vm.type_of(address) == type_
+    return True
+
+
+def test_virtual_functions(vm, fence, kernel_release):
+    """They come and go all at once, in the middle of their changes."""
+    process, before = pid(vm), files(vm)
+    vm.plug(Device('nvme', 'pf', 'rp1', 0, 0, 0, {
+        'serial': 'pf', 'subsys': 'ss', 'sriov_max_vfs': FUNCTIONS,
+        'sriov_vq_flexible': 8, 'sriov_vi_flexible': 4,
+        'max_ioqpairs': 12, 'msix_qsize': 16}))
+    vm.wait(lambda: vm.driver_of('pf') == 'nvme', what='the card')
+    groups = sorted(vm.groups())
+    vm.run('echo 0 > /sys/bus/pci/devices/'
+           f'{vm.address("pf")}/sriov_drivers_autoprobe')
+    # Before 6.4 a type that is written while its device goes ends the kernel,
+    # unless the module makes the one wait for the other.
+    races = fence == 'module' or kernel_release != '6.1'
+    dice = random.Random(4711)
+    for type_ in ('identity', 'DMA-FQ', 'DMA') * 4:
+        policyd.policies(vm, disk='[disk]\nmatch-virtual-function = yes\n'
+                                  f'domain = {type_}\nrebind = always\n')
+        switch(vm, FUNCTIONS)
+        if races:
+            time.sleep(dice.random())
+        else:
+            vm.wait(lambda: all_virtual(vm, type_), what=type_)
+        switch(vm, 0)
+        vm.wait(lambda: sorted(vm.groups()) == groups, what='them to go')
+    switch(vm, FUNCTIONS)
+    vm.wait(lambda: all_virtual(vm, 'DMA'), what='the last word')
+    switch(vm, 0)
+    gone(vm, 'pf')
+    vm.wait(lambda: vm.out(LEFT) == '', what='no record to be left')
+    vm.wait(lambda: sorted(vm.out('ls /run/iommu-policyd/group').split(),
+                           key=int) == list(map(str, sorted(vm.groups()))),
+            what='no group to be left')
+    assert pid(vm) == process
+    vm.wait(lambda: files(vm) == before, what='files to be as before')
