@@ -139,10 +139,12 @@ def round_of(vm, step, exchange):
 @pytest.mark.parametrize('exchange', [nothing, stranger, twin, itself])
 def test_exchanged_at_each_step(vm, fence, exchange):
     process, before = pid(vm), files(vm)
-    caught = [round_of(vm, step, exchange) for step in STEPS[:-1]]
+    # What comes in its place matters most where it is a stranger.
+    steps = STEPS[:-1] if exchange is stranger else STEPS[:-1:3]
+    caught = [round_of(vm, step, exchange) for step in steps]
     print('caught at', caught)
     # Where it is caught is a race; most of the steps must have been met.
-    assert len(set(caught) - {None}) >= 4, caught
+    assert 2 * len(set(caught) - {None}) > len(steps), caught
     assert pid(vm) == process
     vm.wait(lambda: files(vm) == before,
             what='files and children to be as before')
