@@ -73,7 +73,7 @@ static bool may_be_node(const struct scan *scan, const char *path)
 
 	if (path[0] != '/' || !base)
 		return false;
-	if (strncmp(path, "/dev/", strlen("/dev/")) == 0)
+	if (is_node_path(path))
 		return true;
 	for (size_t i = 0; i < scan->n_nodes; i++) {
 		const char *name = strrchr(scan->nodes[i].path, '/');
