@@ -211,3 +211,34 @@ def test_virtual_functions(vm, fence, kernel_release):
             what='no group to be left')
     assert pid(vm) == process
     vm.wait(lambda: files(vm) == before, what='files to be as before')
+
+
+@pytest.mark.parametrize('wish', ['blocked', 'SetGroupType'])
+def test_exchanged_while_nobody_looked(vm, fence, wish):
+    """What was kept of a device is not its successor's."""
+    policyd.policies(vm, disk=DISK.format('blocked' if wish == 'blocked'
+                                          else 'keep'))
+    vm.plug(nvme('disk', 'rp1'))
+    if wish == 'blocked':
+        policyd.wait_state(vm, 'disk', 'compliant', 'blocked')
+        assert vm.out(LEFT) == str(vm.group_of('disk'))
+    else:
+        settled(vm, 'disk', 'DMA', 'nvme', 'compliant')
+        assert policyd.call(vm, 'SetGroupType', 'usa{sv}',
+                            vm.group_of('disk'), 'identity',
+                            {'rebind': ['b', True]}) == ('', '')
+        assert vm.type_of('disk') == 'identity'
+    number = vm.group_of('disk')
+    vm.run(f'systemctl stop {policyd.UNIT}')
+    gone(vm, 'disk')
+    vm.plug(e1000e('nic', 'rp1'))
+    vm.wait(lambda: vm.group_of('nic') == number, what='the same number')
+    vm.run(f'systemctl start {policyd.UNIT}')
+    settled(vm, 'nic', 'DMA', None, 'unmanaged')
+    vm.wait(lambda: vm.out(LEFT) == '', what='no record to be left')
+    vm.run(f'systemctl stop {policyd.UNIT}')
+    gone(vm, 'nic')
+    vm.run(f'systemctl start {policyd.UNIT}')
+    vm.wait(lambda: str(number) not in
+            vm.out('ls /run/iommu-policyd/group').split(),
+            what='nothing to be kept of what is gone')
