@@ -87,7 +87,8 @@ static void put_back_override(const struct transaction *t, const struct transact
 {
 	_cleanup_free_ char *override = NULL;
 
-	if (t->step < STEP_UNFENCE || !transaction_same_device(device) || sysfs_read_override(device->address, &override) < 0)
+	if (t->step < STEP_UNFENCE || !transaction_same_device(device) ||
+	    sysfs_read_override(device->address, &override) < 0)
 		return;
 	/* Only what this transaction has set, or cleared, itself. */
 	if ((device->wanted && override && strcmp(override, device->wanted) == 0) ||
@@ -104,7 +105,8 @@ static void take_back_driver(struct transaction *t, struct outcome *outcome)
 		_cleanup_free_ char *why = NULL;
 		int r;
 
-		if (!device->wanted || !device->unbound || !transaction_same_device(device) || sysfs_device_driver(device->address, &driver) < 0 || !driver ||
+		if (!device->wanted || !device->unbound || !transaction_same_device(device) ||
+		    sysfs_device_driver(device->address, &driver) < 0 || !driver ||
 		    strcmp(driver, device->wanted) != 0 || (device->driver && strcmp(driver, device->driver) == 0))
 			continue;
 		if (!t->force && in_use(device->address, &why) != 0) {

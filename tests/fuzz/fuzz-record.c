@@ -33,8 +33,8 @@ static bool says_something(const struct transaction *t)
 	for (size_t i = 0; i < t->n_devices; i++) {
 		const struct transaction_device *d = &t->devices[i];
 
-		if (!d->id && !d->driver && !d->override && !d->wanted && !d->given && !d->bridge && !d->release && !d->fresh &&
-		    !d->pinned && !d->unbound)
+		if (!d->id && !d->driver && !d->override && !d->wanted && !d->given && !d->bridge &&
+		    !d->release && !d->fresh && !d->pinned && !d->unbound)
 			return false;
 	}
 	return true;
