@@ -123,7 +123,7 @@ class Administrator(Actor):
         if what == 1:
             return put(path, self.dice.randbytes(500).decode('latin-1'))
         if what == 2:
-            return call('ln', '-sfn', '/etc/passwd', path)
+            return call('ln', '-sfn', '/run/nowhere', path)
         return call('chmod', '666', path)
 
     def do_mended(self) -> bool:
