@@ -4,6 +4,7 @@
 
 #include "config.h"
 #include "daemon/bus.h"
+#include "daemon/bus-options.h"
 #include "daemon/engine.h"
 #include "daemon/fence.h"
 #include "daemon/group-store.h"
@@ -12,40 +13,6 @@
 #include "daemon/module.h"
 #include "daemon/policy-store.h"
 #include "daemon/worker.h"
-
-/* Reads a{sv} of booleans "rebind" and "force" into triggers. */
-static int read_options(sd_bus_message *message, unsigned *ret_triggers, sd_bus_error *error)
-{
-	unsigned triggers = TRIGGER_REQUEST;
-	const char *key;
-	int value, r;
-
-	r = sd_bus_message_enter_container(message, 'a', "{sv}");
-	if (r < 0)
-		return r;
-	while ((r = sd_bus_message_enter_container(message, 'e', "sv")) > 0) {
-		unsigned trigger;
-
-		r = sd_bus_message_read(message, "s", &key);
-		if (r < 0)
-			return r;
-		trigger = strcmp(key, "rebind") == 0 ? TRIGGER_REBIND : strcmp(key, "force") == 0 ? TRIGGER_FORCE : 0;
-		if (!trigger)
-			return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS,
-						 "unknown option (expected rebind or force)");
-		if (sd_bus_message_read(message, "v", "b", &value) < 0)
-			return sd_bus_error_setf(error, SD_BUS_ERROR_INVALID_ARGS, "option %s: expected a boolean", key);
-		if (value)
-			triggers |= trigger;
-		r = sd_bus_message_exit_container(message);
-		if (r < 0)
-			return r;
-	}
-	if (r < 0)
-		return r;
-	*ret_triggers = triggers;
-	return sd_bus_message_exit_container(message);
-}
 
 static struct group *find_group(struct manager *m, uint32_t id, sd_bus_error *error)
 {
@@ -111,7 +78,7 @@ static int method_apply(sd_bus_message *message, void *userdata, sd_bus_error *e
 	size_t n = 0;
 	int r;
 
-	if ((r = bus_authorize(message, error)) < 0 || (r = read_options(message, &triggers, error)) < 0)
+	if ((r = bus_authorize(message, error)) < 0 || (r = bus_read_options(message, &triggers, error)) < 0)
 		return r;
 	groups = calloc(m->inventory.n_groups + 1, sizeof(*groups));
 	if (!groups)
@@ -134,7 +101,7 @@ static int method_apply_group(sd_bus_message *message, void *userdata, sd_bus_er
 	int r;
 
 	if ((r = bus_authorize(message, error)) < 0 || (r = sd_bus_message_read(message, "u", &id)) < 0 ||
-	    (r = read_options(message, &triggers, error)) < 0)
+	    (r = bus_read_options(message, &triggers, error)) < 0)
 		return r;
 	group = find_group(m, id, error);
 	return group ? request(m, message, group, triggers, error) : -ENXIO;
@@ -178,7 +145,7 @@ static int method_set_group_type(sd_bus_message *message, void *userdata, sd_bus
 	int r;
 
 	if ((r = bus_authorize(message, error)) < 0 || (r = sd_bus_message_read(message, "us", &id, &word)) < 0 ||
-	    (r = read_options(message, &triggers, error)) < 0)
+	    (r = bus_read_options(message, &triggers, error)) < 0)
 		return r;
 	domain = domain_from_string(word);
 	if (domain != DOMAIN_AUTO && !domain_is_type(domain))

@@ -7,6 +7,7 @@
 #include "daemon/module-link.h"
 #include "daemon/record.h"
 #include "daemon/sysfs.h"
+#include "daemon/transaction-steps.h"
 
 /*
  * The overrides stay what they are while the group is held. The rule's driver
@@ -69,6 +70,8 @@ static int write_override(const struct transaction *t, const struct transaction_
 
 	if (strcmp(strempty(value), strempty(device->override)) == 0)
 		return 0;
+	if (!transaction_same_device(device))
+		return -ENODEV;
 	r = sysfs_read_override(device->address, &override);
 	if (r < 0)
 		return r;

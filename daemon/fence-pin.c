@@ -5,6 +5,7 @@
 #include "daemon/fence.h"
 #include "daemon/record.h"
 #include "daemon/sysfs.h"
+#include "daemon/transaction-steps.h"
 
 /* Notes DEVICE's override, in the record too. 1: somebody has written another one since it was noted last. */
 static int note_override(struct transaction *t, struct transaction_device *device)
@@ -13,6 +14,8 @@ static int note_override(struct transaction *t, struct transaction_device *devic
 	bool known = device->pinned;
 	int r;
 
+	if (!transaction_same_device(device))
+		return -ENODEV;
 	/* It must come back from the record exactly as it was. */
 	r = fence_read_override(device->address, &override);
 	if (r < 0)
@@ -63,6 +66,8 @@ static int unpin(const struct transaction *t, const struct transaction_device *d
 	_cleanup_free_ char *override = NULL;
 	int r;
 
+	if (!transaction_same_device(device))
+		return -ENODEV;
 	r = sysfs_read_override(device->address, &override);
 	if (r < 0)
 		return r;

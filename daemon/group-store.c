@@ -1,18 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 
 #include "daemon/group-store.h"
 #include "daemon/log.h"
 #include "daemon/state-file.h"
+#include "policy/text.h"
+
+#define DEVICE_SIZE 64
+
+/* Address and IDs: a device that has come to another's place while nobody looked is not that one. */
+static void format_device(const struct device *device, char *ret, size_t size)
+{
+	snprintf(ret, size, "%s %016" PRIx64, device->address, sysfs_device_id(&device->attributes));
+}
 
 static void write_body(FILE *f, const void *data)
 {
 	const struct group *group = data;
+	char text[DEVICE_SIZE];
 
 	/* First, so that what follows is known to be this group's. */
-	for (size_t i = 0; i < group->n_devices; i++)
-		fprintf(f, "device=%s\n", group->devices[i]->address);
+	for (size_t i = 0; i < group->n_devices; i++) {
+		format_device(group->devices[i], text, sizeof(text));
+		fprintf(f, "device=%s\n", text);
+	}
 	for (size_t i = 0; i < group->n_devices; i++)
 		if (group->devices[i]->given_driver)
 			fprintf(f, "given=%s %s\n", group->devices[i]->address, group->devices[i]->given_driver);
@@ -58,8 +71,12 @@ static int on_key(void *userdata, const char *section, const char *key, const ch
 	if (*section)
 		return 0;
 	if (strcmp(key, "device") == 0) {
-		for (size_t i = 0; i < loader->group->n_devices; i++)
-			loader->same |= strcmp(loader->group->devices[i]->address, value) == 0;
+		for (size_t i = 0; i < loader->group->n_devices; i++) {
+			char text[DEVICE_SIZE];
+
+			format_device(loader->group->devices[i], text, sizeof(text));
+			loader->same |= strcmp(text, value) == 0;
+		}
 	} else if (strcmp(key, "given") == 0) {
 		return take_given(loader->group, value) >= 0;
 	} else if (strcmp(key, "boot-type") == 0) {
@@ -67,7 +84,9 @@ static int on_key(void *userdata, const char *section, const char *key, const ch
 	} else if (strcmp(key, "applied") == 0) {
 		read->applied = domain_from_string(value);
 	} else if (strcmp(key, "applied-by") == 0) {
-		return replace_str(&read->applied_by, value) == 0;
+		if (replace_str(&read->applied_by, value) < 0)
+			return 0;
+		text_replace(read->applied_by); /* it may have been cut within a character */
 	} else if (strcmp(key, "override") == 0) {
 		read->override.domain = domain_from_string(value);
 		read->has_override = read->override.domain != DOMAIN_NONE;
@@ -97,7 +116,7 @@ void group_store_load(struct group *group)
 	r = state_file_read(GROUP_STORE_DIR, name, on_key, &loader);
 	if (r < 0 && r != -ENOENT)
 		log_warning("Group %u: %s/%s is not usable and left aside: %s", group->id, GROUP_STORE_DIR, name,
-			    strerror(-r));
+			    state_file_describe(r));
 	if (r >= 0 && loader.same) {
 		if (domain_is_type(read->boot_type))
 			group->boot_type = read->boot_type;
@@ -120,6 +139,21 @@ void group_store_save(const struct group *group)
 	r = state_file_write(GROUP_STORE_DIR, name, write_body, group);
 	if (r < 0)
 		log_warning("Group %u: cannot keep its state in %s: %s", group->id, GROUP_STORE_DIR, strerror(-r));
+}
+
+void group_store_clean(void)
+{
+	_cleanup_free_ unsigned *groups = NULL;
+	size_t n = 0;
+
+	if (state_file_list_numbers(GROUP_STORE_DIR, &groups, &n) < 0)
+		return;
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_close_ int fd = sysfs_open_group(groups[i]);
+
+		if (fd == -ENOENT)
+			group_store_remove(groups[i]);
+	}
 }
 
 void group_store_remove(unsigned group)

@@ -17,5 +17,7 @@ void group_store_load(struct group *group);
 /* Errors are logged: the daemon goes on, and knows less after a restart. */
 void group_store_save(const struct group *group);
 void group_store_remove(unsigned group);
+/* Removes what is kept of groups that are not there any more. */
+void group_store_clean(void);
 
 #endif

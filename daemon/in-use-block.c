@@ -60,7 +60,7 @@ static bool block_number(const char *path, dev_t *ret)
 {
 	struct stat st;
 
-	if (strncmp(path, "/dev/", strlen("/dev/")) != 0 || stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
+	if (!is_node_path(path) || stat(path, &st) < 0 || !S_ISBLK(st.st_mode))
 		return false;
 	*ret = st.st_rdev;
 	return true;

@@ -90,11 +90,15 @@ struct device *inventory_device(const struct inventory *inventory, const char *a
 	return NULL;
 }
 
-static bool is_pinned(const struct transaction *quarantine, const char *address)
+/* Another device may have taken the place of one that was, while nobody looked. */
+static bool is_pinned(const struct transaction *quarantine, const struct device *device)
 {
-	for (size_t i = 0; i < quarantine->n_devices; i++)
-		if (quarantine->devices[i].pinned && strcmp(quarantine->devices[i].address, address) == 0)
-			return true;
+	for (size_t i = 0; i < quarantine->n_devices; i++) {
+		const struct transaction_device *kept = &quarantine->devices[i];
+
+		if (kept->pinned && strcmp(kept->address, device->address) == 0)
+			return !kept->id || kept->id == sysfs_device_id(&device->attributes);
+	}
 	return false;
 }
 
@@ -115,7 +119,7 @@ static bool group_is_blocked(const struct group *group)
 
 		if (device->attributes.bridge)
 			continue;
-		if (device->driver || !is_pinned(quarantine, device->address))
+		if (device->driver || !is_pinned(quarantine, device))
 			return false;
 		n++;
 	}

@@ -213,26 +213,47 @@ void manager_update_status(struct manager *m)
 	sd_notify(0, m->status);
 }
 
+/* Whether any of the devices of a quarantine is still there. With them, their pins and their claim have gone. */
+static bool is_of_somebody(const struct manager *m, const struct transaction *quarantine)
+{
+	for (size_t i = 0; i < quarantine->n_devices; i++) {
+		const struct transaction_device *kept = &quarantine->devices[i];
+		const struct device *device = inventory_device(&m->inventory, kept->address);
+
+		if (device && (!kept->id || kept->id == sysfs_device_id(&device->attributes)))
+			return true;
+	}
+	return false;
+}
+
 /* What a daemon that was killed had begun is undone before anything new is begun. */
 static void recover(struct manager *m)
 {
 	_cleanup_free_ unsigned *groups = NULL;
 	size_t n = 0;
+	int r;
 
-	if (record_list(RECORD_DIR, &groups, &n) < 0)
+	r = record_list(RECORD_DIR, &groups, &n);
+	if (r < 0) {
+		log_error("%s cannot be read and is left aside: %s", RECORD_DIR, state_file_describe(r));
 		return;
+	}
 	for (size_t i = 0; i < n; i++) {
 		_cleanup_(transaction_freep) struct transaction *t = NULL;
 		struct group *group = inventory_group(&m->inventory, groups[i]);
-		int r;
 
 		r = record_read(RECORD_DIR, groups[i], &t);
 		if (r < 0) {
-			log_error("%s/%u cannot be read and is left aside: %s", RECORD_DIR, groups[i], strerror(-r));
+			log_error("%s/%u cannot be read and is left aside: %s", RECORD_DIR, groups[i],
+				  state_file_describe(r));
 			continue;
 		}
-		if (record_is_quarantine(t))
+		if (record_is_quarantine(t)) {
+			/* A quarantine that is in force, or was of what went while nobody looked. */
+			if (!is_of_somebody(m, t))
+				record_remove(RECORD_DIR, groups[i]);
 			continue;
+		}
 		log_warning("Group %u: a change from %s to %s was cut off; undoing it", t->group,
 			    domain_to_string(t->from), domain_to_string(t->to));
 		r = worker_start(m, group, TAKE_PTR(t), true);
@@ -328,6 +349,8 @@ static int take_lock(void)
 		close(fd);
 		return -EBUSY;
 	}
+	state_dir_clean(GROUP_STORE_DIR);
+	state_dir_clean(RECORD_DIR);
 	return fd;
 }
 
@@ -397,6 +420,7 @@ static int start(struct manager *m)
 	if ((r = uevent_enumerate(m, TRIGGER_START)) < 0)
 		return r;
 	report_iommu(m);
+	group_store_clean();
 	recover(m);
 	manager_queue_all(m, TRIGGER_START);
 	/* Also where there is no group at all: the pass over nothing ends at once. */

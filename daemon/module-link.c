@@ -14,6 +14,7 @@
 #include <netlink/socket.h>
 
 #include "daemon/module-link.h"
+#include "policy/text.h"
 
 /* What the kernel answers at once, before the call that asks returns. */
 #define ANSWER_USEC (5 * USEC_PER_SEC)
@@ -368,8 +369,6 @@ char *module_holder_describe(const struct module_holder *holder)
 		return strf("process %u", holder->pid);
 	comm[strcspn(comm, "\n")] = '\0';
 	/* Any process may call itself what it likes, and this is shown to people. */
-	for (char *c = comm; *c; c++)
-		if (*c < ' ' || *c > '~')
-			*c = '?';
+	text_replace(comm);
 	return strf("process %u (%s)", holder->pid, comm);
 }

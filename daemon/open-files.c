@@ -10,6 +10,7 @@
 
 #include "daemon/in-use-sources.h"
 #include "daemon/open-files.h"
+#include "daemon/proc-text.h"
 
 #define SMALL_MAX 65536
 
@@ -63,7 +64,7 @@ static bool may_be_node(const struct open_files *files, const char *path)
 
 	if (path[0] != '/' || !base)
 		return false;
-	if (strncmp(path, "/dev/", strlen("/dev/")) == 0)
+	if (is_node_path(path))
 		return true;
 	for (size_t i = 0; i < files->n_nodes; i++) {
 		const char *name = strrchr(files->nodes[i].path, '/');

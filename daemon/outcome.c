@@ -2,6 +2,7 @@
 #include <stdarg.h>
 
 #include "daemon/outcome.h"
+#include "policy/text.h"
 
 const char outcome_user_owned[] = "a user of VFIO or iommufd, such as a virtual machine, owns the group's DMA; the "
 				  "change is made when it lets go";
@@ -18,6 +19,8 @@ void outcome_set(struct outcome *outcome, enum result result, enum problem probl
 	va_start(ap, format);
 	vsnprintf(outcome->reason, sizeof(outcome->reason), format, ap);
 	va_end(ap);
+	/* Names of processes, mounts and drivers are in it, and its end may be cut off. */
+	text_replace(outcome->reason);
 }
 
 const char *problem_to_bus_error(enum problem problem)

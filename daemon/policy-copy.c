@@ -3,10 +3,11 @@
 #include <fcntl.h>
 #include <string.h>
 #include <sys/sendfile.h>
-#include <sys/stat.h>
 
 #include "daemon/log.h"
 #include "daemon/policy-copy.h"
+#include "policy/file.h"
+#include "policy/trusted.h"
 
 #define NEW_DIR STATE_DIR "/policy.new"
 
@@ -25,20 +26,19 @@ static int remove_files(const char *dir)
 
 static int copy_file(const char *from, const char *to)
 {
-	_cleanup_close_ int in = open(from, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	char fault[TRUSTED_FAULT_SIZE];
+	_cleanup_close_ int in = trusted_open(from, POLICY_FILE_BYTES_MAX, fault);
 	_cleanup_close_ int out = -1;
-	struct stat st;
+	size_t left = POLICY_FILE_BYTES_MAX;
 	ssize_t n;
 
-	if (in < 0 || fstat(in, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode))
-		return -EINVAL;
+	if (in < 0)
+		return in == -ENODATA ? -ESTALE : in; /* emptied since it was read */
 	out = open(to, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (out < 0)
 		return -errno;
-	while ((n = sendfile(out, in, NULL, 1 << 20)) > 0)
-		;
+	while ((n = sendfile(out, in, NULL, left)) > 0)
+		left -= (size_t)n;
 	if (n < 0 || fsync(out) < 0)
 		return -errno;
 	return 0;

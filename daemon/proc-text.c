@@ -22,6 +22,18 @@ void unescape_octal(char *s)
 	*out = '\0';
 }
 
+bool is_node_path(const char *path)
+{
+	static const char *const anybodys[] = { "/dev/shm/", "/dev/mqueue/" };
+
+	if (strncmp(path, "/dev/", strlen("/dev/")) != 0 || strstr(path, "/../"))
+		return false;
+	for (size_t i = 0; i < ARRAY_LEN(anybodys); i++)
+		if (strncmp(path, anybodys[i], strlen(anybodys[i])) == 0)
+			return false;
+	return true;
+}
+
 static bool parse_number(const char *text, unsigned *major, unsigned *minor)
 {
 	int end = 0;

@@ -26,6 +26,13 @@ const char *swaps_next(char **text);
 /* The next console of /proc/consoles that is a device (show_console_dev() in fs/proc/consoles.c). False at the end. */
 bool consoles_next(char **text, const char **name, unsigned *major, unsigned *minor);
 
+/*
+ * Whether PATH can be asked for its device number: below /dev, and not where
+ * users may mount a file system of their own, which need not ever answer. What
+ * is mounted from where is a user's word, too, with FUSE.
+ */
+bool is_node_path(const char *path);
+
 /* Space, tab, newline and backslash as three octal digits, undone in place. */
 void unescape_octal(char *s);
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -12,6 +13,8 @@
 #include "daemon/state-file.h"
 
 #define DEVICES_MAX 4096
+/* inih takes lines of 199 bytes. */
+#define VALUE_MAX 160
 
 static const char *const step_names[] = {
 	[STEP_PREPARE] = "prepare", [STEP_FENCE] = "fence", [STEP_UNBIND] = "unbind", [STEP_WRITE] = "write",
@@ -48,6 +51,8 @@ static void write_body(FILE *f, const void *data)
 		const struct transaction_device *d = &t->devices[i];
 
 		fprintf(f, "[%s]\n", d->address);
+		if (d->id)
+			fprintf(f, "id=%016" PRIx64 "\n", d->id);
 		write_text(f, "driver", d->driver);
 		write_text(f, "override", d->override);
 		write_text(f, "wanted", d->wanted);
@@ -60,10 +65,40 @@ static void write_body(FILE *f, const void *data)
 	}
 }
 
+/*
+ * Whether inih gives it back as it is. The kernel takes anything for an
+ * override, up to a page of it; no driver has a name that is not.
+ */
+static bool is_plain(const char *value)
+{
+	size_t length = value ? strlen(value) : 0;
+
+	if (length == 0)
+		return !value;
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)value[i] < ' ' || value[i] == '\x7f' || value[i] == ';')
+			return false;
+	return length <= VALUE_MAX && value[0] != ' ' && value[length - 1] != ' ';
+}
+
+/* A record that could not be read again would be none. */
+static bool can_be_read_again(const struct transaction *t)
+{
+	for (size_t i = 0; i < t->n_devices; i++) {
+		const struct transaction_device *d = &t->devices[i];
+
+		if (!is_plain(d->driver) || !is_plain(d->override) || !is_plain(d->wanted) || !is_plain(d->given))
+			return false;
+	}
+	return t->n_devices <= DEVICES_MAX;
+}
+
 int record_write(const char *dir, const struct transaction *t)
 {
 	char name[16];
 
+	if (!can_be_read_again(t))
+		return -EINVAL;
 	snprintf(name, sizeof(name), "%u", t->group);
 	return state_file_write(dir, name, write_body, t);
 }
@@ -82,6 +117,14 @@ struct reader {
 	int error;
 };
 
+static int read_id(const char *value, uint64_t *ret)
+{
+	if (strspn(value, "0123456789abcdef") != 16 || value[16])
+		return -EBADMSG;
+	*ret = strtoull(value, NULL, 16);
+	return 0;
+}
+
 static int read_device_key(struct transaction_device *d, const char *key, const char *value)
 {
 	bool yes = strcmp(value, "yes") == 0;
@@ -94,6 +137,8 @@ static int read_device_key(struct transaction_device *d, const char *key, const 
 		return replace_str(&d->wanted, value);
 	if (strcmp(key, "given") == 0)
 		return replace_str(&d->given, value);
+	if (strcmp(key, "id") == 0)
+		return read_id(value, &d->id);
 	if (strcmp(key, "bridge") == 0)
 		d->bridge = yes;
 	else if (strcmp(key, "release") == 0)

@@ -1,18 +1,21 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include <ini.h>
 
 #include "daemon/log.h"
 #include "daemon/settings.h"
 #include "daemon/util.h"
+#include "policy/text.h"
+#include "policy/trusted.h"
 
 #define SETTINGS_NAME "iommu-policyd.conf"
 #define SETTINGS_MAX 65536
+#define DROP_INS_MAX 256
 #define MAX_WORKERS_LIMIT 256
 #define TIMEOUT_SEC_LIMIT 3600
 
@@ -101,21 +104,29 @@ struct reader {
 static char *next_line(char *buffer, int size, void *userdata)
 {
 	struct reader *reader = userdata;
+	const char *line;
 	size_t length;
 
 	for (;;) {
 		if (!*reader->rest)
 			return NULL;
-		length = strcspn(reader->rest, "\n");
+		line = reader->rest;
+		length = strcspn(line, "\n");
+		reader->rest += length + (line[length] ? 1 : 0);
 		reader->line++;
-		if (length + 2 <= (size_t)size)
+		if (length > 0 && line[length - 1] == '\r')
+			length--;
+		/* What is wrong with a line is told with its words in it. */
+		if (length + 2 > (size_t)size)
+			log_warning("%s:%u: the line is too long and is left aside", reader->path, reader->line);
+		else if (text_check(line, length, NULL) != TEXT_CLEAN)
+			log_warning("%s:%u: the line is no printable UTF-8 and is left aside", reader->path,
+				    reader->line);
+		else
 			break;
-		log_warning("%s:%u: the line is too long and is left aside", reader->path, reader->line);
-		reader->rest += length + (reader->rest[length] ? 1 : 0);
 	}
-	memcpy(buffer, reader->rest, length);
+	memcpy(buffer, line, length);
 	buffer[length] = '\0';
-	reader->rest += length + (reader->rest[length] ? 1 : 0);
 	return buffer;
 }
 
@@ -136,30 +147,65 @@ static int on_key(void *userdata, const char *section, const char *key, const ch
 	return 1;
 }
 
-static void read_settings(const char *path, struct settings *settings)
+void settings_parse(const char *text, const char *path, struct settings *settings)
 {
-	_cleanup_free_ char *text = NULL;
-	struct reader reader = { .settings = settings, .path = path };
-	int r;
+	struct reader reader = { .settings = settings, .path = path, .rest = text };
+	int r = ini_parse_stream(next_line, &reader, on_key, &reader);
 
-	r = read_file_at(AT_FDCWD, path, SETTINGS_MAX, &text);
-	if (r == -ENOENT)
-		return;
-	if (r < 0) {
-		log_warning("%s: cannot be read and is left aside: %s", path, strerror(-r));
-		return;
-	}
-	reader.rest = text;
-	r = ini_parse_stream(next_line, &reader, on_key, &reader);
 	if (r != 0)
 		log_warning("%s:%d: a line is no section and no KEY=VALUE, and is left aside", path, r);
 }
 
-static int is_drop_in(const struct dirent *entry)
+static void read_settings(const char *path, struct settings *settings)
 {
-	size_t length = strlen(entry->d_name);
+	char fault[TRUSTED_FAULT_SIZE];
+	_cleanup_close_ int fd = trusted_open(path, SETTINGS_MAX, fault);
+	_cleanup_free_ char *text = NULL;
+	int r;
 
-	return entry->d_name[0] != '.' && length > 5 && strcmp(entry->d_name + length - 5, ".conf") == 0;
+	if (fd == -ENOENT || fd == -ENODATA)
+		return;
+	if (fd < 0) {
+		log_warning("%s: left aside: %s", path, fault);
+		return;
+	}
+	r = read_fd(fd, SETTINGS_MAX, &text);
+	if (r < 0) {
+		log_warning("%s: left aside: %s", path, r == -EBADMSG ? "it holds a NUL byte" : strerror(-r));
+		return;
+	}
+	settings_parse(text, path, settings);
+}
+
+static bool is_drop_in(const char *name)
+{
+	size_t length = strlen(name);
+
+	return name[0] != '.' && length > 5 && strcmp(name + length - 5, ".conf") == 0;
+}
+
+static int list_drop_ins(const char *path, char ***names)
+{
+	_cleanup_closedir_ DIR *dir = opendir(path);
+	const char *distrusted;
+	struct dirent *entry;
+	struct stat st;
+	int r;
+
+	if (!dir || fstat(dirfd(dir), &st) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	distrusted = trusted_distrust(&st);
+	if (distrusted) {
+		log_warning("%s: left aside: the folder %s", path, distrusted);
+		return 0;
+	}
+	while ((entry = readdir(dir)) && strv_len(*names) < DROP_INS_MAX)
+		if (is_drop_in(entry->d_name) && !strv_contains(*names, entry->d_name)) {
+			r = strv_add(names, entry->d_name);
+			if (r < 0)
+				return r;
+		}
+	return 1;
 }
 
 /* As systemd's: one order of names over all folders, a name in an earlier folder hides it in the later ones. */
@@ -169,24 +215,23 @@ static void read_drop_ins(struct settings *settings)
 					    "/run/iommu-policyd/" SETTINGS_NAME ".d",
 					    "/usr/lib/iommu-policyd/" SETTINGS_NAME ".d" };
 	_cleanup_strv_ char **names = NULL;
+	bool usable[ARRAY_LEN(dirs)] = {};
 
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
-		struct dirent **entries = NULL;
-		int n = scandir(dirs[i], &entries, is_drop_in, NULL);
+		int r = list_drop_ins(dirs[i], &names);
 
-		for (int j = 0; j < n; j++) {
-			if (!strv_contains(names, entries[j]->d_name))
-				strv_add(&names, entries[j]->d_name);
-			free(entries[j]);
-		}
-		free(entries);
+		usable[i] = r > 0;
+		if (r < 0)
+			log_warning("%s: left aside: %s", dirs[i], strerror(-r));
 	}
 	strv_sort(names);
 	for (char **name = names; name && *name; name++)
 		for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
-			_cleanup_free_ char *path = strf("%s/%s", dirs[i], *name);
+			_cleanup_free_ char *path = usable[i] ? strf("%s/%s", dirs[i], *name) : NULL;
+			struct stat st;
 
-			if (path && access(path, F_OK) == 0) {
+			/* A link counts where it is, not where it leads to. */
+			if (path && lstat(path, &st) == 0) {
 				read_settings(path, settings);
 				break;
 			}

@@ -35,4 +35,7 @@ extern const struct settings settings_default;
  */
 void settings_load(const char *path, struct settings *ret);
 
+/* The text of one such file; PATH is for messages. */
+void settings_parse(const char *text, const char *path, struct settings *settings);
+
 #endif

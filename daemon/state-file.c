@@ -10,8 +10,10 @@
 #include "daemon/failpoint.h"
 #include "daemon/state-file.h"
 #include "daemon/util.h"
+#include "policy/trusted.h"
 
 #define SIZE_MAX_BYTES (1 << 20)
+#define NUMBERS_MAX 65536
 
 int state_dir_make(const char *dir)
 {
@@ -29,11 +31,19 @@ int state_dir_make(const char *dir)
 	return 0;
 }
 
+/* Nobody but root, or who runs this, may exchange what is in it. */
 static int open_dir(const char *dir)
 {
 	int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat st;
 
-	return fd < 0 ? -errno : fd;
+	if (fd < 0)
+		return -errno;
+	if (fstat(fd, &st) < 0 || trusted_distrust(&st)) {
+		close(fd);
+		return -EPERM;
+	}
+	return fd;
 }
 
 static int put_in_place(int dirfd, const char *temporary, const char *name)
@@ -85,27 +95,50 @@ int state_file_read(const char *dir, const char *name,
 	_cleanup_close_ int dirfd = open_dir(dir);
 	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *text = NULL;
-	_cleanup_free_ char *path = NULL;
 	struct stat st;
 	int r;
 
 	if (dirfd < 0)
 		return dirfd;
-	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return -errno;
-	if (fstat(fd, &st) < 0)
-		return -errno;
-	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || (st.st_mode & 0022))
+	if (!S_ISREG(st.st_mode) || trusted_distrust(&st))
 		return -EPERM;
-	path = strf("/proc/self/fd/%d", fd);
-	if (!path)
-		return -ENOMEM;
-	r = read_file_at(AT_FDCWD, path, SIZE_MAX_BYTES, &text);
+	r = read_fd(fd, SIZE_MAX_BYTES, &text);
 	if (r < 0)
 		return r;
 	r = ini_parse_string(text, handler, userdata);
 	return r == 0 ? 0 : r == -2 ? -ENOMEM : -EBADMSG;
+}
+
+/* What a process that was killed has left between its write and its rename. */
+void state_dir_clean(const char *dir)
+{
+	int fd = open_dir(dir);
+	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *entry;
+
+	while (d && (entry = readdir(d))) {
+		size_t length = strlen(entry->d_name);
+
+		if (entry->d_name[0] == '.' && length > 5 && strcmp(entry->d_name + length - 4, ".new") == 0)
+			unlinkat(dirfd(d), entry->d_name, 0);
+	}
+}
+
+const char *state_file_describe(int error)
+{
+	switch (-error) {
+	case EPERM:
+	case ELOOP:
+	case ENXIO:
+		return "not a regular file that only root can have written";
+	case EBADMSG:
+		return "not what the daemon writes";
+	default:
+		return strerror(-error);
+	}
 }
 
 int state_file_remove(const char *dir, const char *name)
@@ -119,14 +152,21 @@ int state_file_remove(const char *dir, const char *name)
 
 int state_file_list_numbers(const char *dir, unsigned **ret, size_t *ret_n)
 {
-	_cleanup_closedir_ DIR *d = opendir(dir);
+	_cleanup_close_ int fd = open_dir(dir);
+	_cleanup_closedir_ DIR *d = NULL;
 	_cleanup_free_ unsigned *numbers = NULL;
 	struct dirent *entry;
 	size_t n = 0;
 
-	if (!d && errno != ENOENT)
-		return -errno;
-	while (d && (entry = readdir(d))) {
+	if (fd < 0 && fd != -ENOENT)
+		return fd;
+	if (fd >= 0) {
+		d = fdopendir(fd);
+		if (!d)
+			return -errno;
+		fd = -1;
+	}
+	while (d && n < NUMBERS_MAX && (entry = readdir(d))) {
 		unsigned long value;
 		unsigned *grown;
 		char *end;

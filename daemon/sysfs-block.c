@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
+#include "daemon/proc-text.h"
 #include "daemon/sysfs-block.h"
 #include "daemon/sysfs-files.h"
 #include "daemon/util.h"
@@ -105,7 +106,7 @@ static int add_loops(struct block_list *list, size_t under, unsigned depth)
 		path = strf("%s/class/block/%s/loop/backing_file", sysfs_root, *name);
 		if (!path)
 			return -ENOMEM;
-		if (sysfs_read_attribute_at(AT_FDCWD, path, &file) < 0 || strncmp(file, "/dev/", strlen("/dev/")) != 0)
+		if (sysfs_read_attribute_at(AT_FDCWD, path, &file) < 0 || !is_node_path(file))
 			continue;
 		if (stat(file, &st) == 0 && S_ISBLK(st.st_mode) && st.st_rdev == number)
 			r = add_block(list, *name, under, depth + 1);

@@ -225,6 +225,23 @@ void sysfs_device_clear(struct sysfs_device *device)
 	*device = (struct sysfs_device){};
 }
 
+int sysfs_open_device(const char *address)
+{
+	_cleanup_free_ char *path = sysfs_device_path(address, "");
+	int fd;
+
+	if (!path)
+		return -ENOMEM;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+bool sysfs_is_there(int dir_fd)
+{
+	return faccessat(dir_fd, "uevent", F_OK, 0) == 0 || faccessat(dir_fd, "vendor", F_OK, 0) == 0 ||
+	       faccessat(dir_fd, "devices", F_OK, 0) == 0;
+}
+
 static int parse_group_number(const char *text, unsigned *ret)
 {
 	unsigned long value;

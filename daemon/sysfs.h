@@ -36,6 +36,18 @@ struct sysfs_device {
 int sysfs_read_device(const char *address, struct sysfs_device *ret);
 void sysfs_device_clear(struct sysfs_device *device);
 
+/* Vendor, device, and those of the subsystem, 16 bits each. */
+static inline uint64_t sysfs_device_id(const struct sysfs_device *device)
+{
+	return (uint64_t)device->vendor << 48 | (uint64_t)device->device << 32 | (uint64_t)device->subvendor << 16 |
+	       device->subdevice;
+}
+
+/* Its open directory. Whoever has the address afterwards, it stays this device's, and empty once that is gone. */
+int sysfs_open_device(const char *address);
+/* Whether the device, or group, that a directory was opened for is still there. */
+bool sysfs_is_there(int dir_fd);
+
 /* -ENOENT: no such device; -ENODATA: it has no group (yet). */
 int sysfs_device_group(const char *address, unsigned *ret);
 

@@ -25,7 +25,7 @@ static bool group_is_there(const struct transaction *t)
 {
 	_cleanup_close_ int fd = sysfs_open_group(t->group);
 
-	return fd >= 0;
+	return fd >= 0 && transaction_same_group(t);
 }
 
 static int ask(const struct transaction *t, enum iommu_policy_command command, uint32_t flags, struct module_done *ret)
@@ -198,6 +198,13 @@ int transaction_claim(struct transaction *t, struct outcome *outcome)
 		return r;
 	}
 	r = failpoint_around("claim", ask_until_settled(t, IOMMU_POLICY_CMD_CLAIM, IOMMU_POLICY_F_PERSISTENT, &done));
+	if (r == 0 && !transaction_same_group(t)) {
+		/* The module goes by the number, which another group has by now. */
+		ask(t, IOMMU_POLICY_CMD_UNCLAIM, 0, NULL);
+		t->claimed = false;
+		transaction_describe_write_error(t, ESTALE, outcome);
+		return -ESTALE;
+	}
 	if (r == 0)
 		return 0;
 	t->claimed = false;

@@ -105,9 +105,13 @@ static void offer(const struct transaction *t, const char *address)
 int transaction_probe_device(const struct transaction *t, const struct transaction_device *device, const char *driver)
 {
 	_cleanup_free_ char *bound = NULL;
-	bool offered = transaction_let_through(t, device, !driver);
+	bool offered;
 	int r;
 
+	/* Another one in its place is not to be let through the gate on its behalf. */
+	if (!transaction_same_device(device))
+		return -ENODEV;
+	offered = transaction_let_through(t, device, !driver);
 	r = sysfs_device_driver(device->address, &bound);
 	if (r < 0 || bound)
 		return r;

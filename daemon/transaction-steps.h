@@ -14,7 +14,21 @@ enum domain transaction_kernel_type(enum domain domain);
 /* The group's type now; false where it cannot be read. */
 bool transaction_read_type(const struct transaction *t, enum domain *ret);
 
-/* The group's directory, if its number still stands for the devices of the request; else -ESTALE. */
+/*
+ * From here on T is about the group and the devices that are there now, which
+ * must be those that were decided about. Numbers and addresses are used again,
+ * directories are not. -ESTALE where they are not the same.
+ */
+int transaction_hold_identity(struct transaction *t);
+/* For what is known from a record alone: devices that have been exchanged since are none of it any more. */
+void transaction_drop_strangers(struct transaction *t);
+/* Whether they are still plugged in. True where they are not held: a record knows only names. */
+bool transaction_same_group(const struct transaction *t);
+bool transaction_same_device(const struct transaction_device *device);
+
+void transaction_device_clear(struct transaction_device *device);
+
+/* The group's directory, if it still has the devices of the request; else -ESTALE. */
 int transaction_open_group(const struct transaction *t);
 
 /* Writes what T wants, unless it is there. Returns 0, or a negative errno that OUTCOME tells about. */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 
 #include "daemon/sysfs.h"
@@ -13,16 +14,24 @@ enum domain transaction_kernel_type(enum domain domain)
 	return domain == DOMAIN_BLOCKED ? DOMAIN_DMA : domain;
 }
 
+/* What is held, else what has the number now. */
+static int open_directory(const struct transaction *t)
+{
+	int fd = t->group_fd > 0 ? fcntl(t->group_fd, F_DUPFD_CLOEXEC, 3) : sysfs_open_group(t->group);
+
+	return fd == -1 ? -errno : fd;
+}
+
 bool transaction_read_type(const struct transaction *t, enum domain *ret)
 {
-	_cleanup_close_ int fd = sysfs_open_group(t->group);
+	_cleanup_close_ int fd = open_directory(t);
 
 	return fd >= 0 && sysfs_group_type(fd, ret) >= 0;
 }
 
 int transaction_open_group(const struct transaction *t)
 {
-	_cleanup_close_ int fd = sysfs_open_group(t->group);
+	_cleanup_close_ int fd = open_directory(t);
 	_cleanup_strv_ char **devices = NULL;
 	int r, result;
 

@@ -9,6 +9,7 @@
 #include "daemon/record.h"
 #include "daemon/sysfs.h"
 #include "daemon/transaction-steps.h"
+#include "policy/text.h"
 
 /*
  * The way back, after a step that failed and after a crash. Nothing here gives
@@ -20,8 +21,10 @@ static void add_reason(struct outcome *outcome, const char *text)
 {
 	size_t length = strlen(outcome->reason);
 
-	if (*text)
-		snprintf(outcome->reason + length, sizeof(outcome->reason) - length, "%s%s", length ? "; " : "", text);
+	if (!*text)
+		return;
+	snprintf(outcome->reason + length, sizeof(outcome->reason) - length, "%s%s", length ? "; " : "", text);
+	text_replace(outcome->reason);
 }
 
 static void add_left(struct outcome *outcome, const char *what, const char *address, int r)
@@ -52,6 +55,8 @@ static bool give_back(struct transaction *t, struct outcome *outcome)
 		if (device->bridge || !(device->unbound || device->fresh || !device->driver))
 			continue;
 		r = transaction_probe_device(t, device, device->driver);
+		if (r == -ENODEV && !transaction_same_device(device))
+			continue; /* unplugged, and another one may be in its place */
 		if (r == -ENODEV && sysfs_device_driver(device->address, &(char *){ NULL }) == -ENODEV)
 			continue; /* unplugged */
 		if (r < 0) {
@@ -86,7 +91,7 @@ static bool unbind_one(struct transaction *t, struct transaction_device *device,
 	_cleanup_free_ char *driver = NULL;
 	int r;
 
-	if (sysfs_device_driver(device->address, &driver) < 0 || !driver)
+	if (!transaction_same_device(device) || sysfs_device_driver(device->address, &driver) < 0 || !driver)
 		return true;
 	if (is_taken(t, device, outcome))
 		return false;
@@ -150,7 +155,7 @@ static void put_back_override(const struct transaction *t, const struct transact
 	_cleanup_free_ char *override = NULL;
 	int r;
 
-	if (sysfs_read_override(device->address, &override) < 0)
+	if (!transaction_same_device(device) || sysfs_read_override(device->address, &override) < 0)
 		return;
 	/* Only what this transaction has set, or cleared, itself. */
 	if (transaction_lent_override(device, override) ||
@@ -178,8 +183,8 @@ static void take_back_driver(struct transaction *t, struct outcome *outcome)
 		_cleanup_free_ char *driver = NULL;
 		int r;
 
-		if (device->bridge || sysfs_device_driver(device->address, &driver) < 0 || !driver ||
-		    !is_given(t, device, driver))
+		if (device->bridge || !transaction_same_device(device) ||
+		    sysfs_device_driver(device->address, &driver) < 0 || !driver || !is_given(t, device, driver))
 			continue;
 		if (is_taken(t, device, outcome))
 			continue;
@@ -220,7 +225,7 @@ static void shut_again(struct transaction *t, struct outcome *outcome)
 		device->pinned = device->unbound = true;
 		r = known || !t->record_dir ? 0 : record_write(t->record_dir, t);
 		if (r >= 0)
-			r = sysfs_write_override(device->address, TRANSACTION_PIN);
+			r = transaction_same_device(device) ? sysfs_write_override(device->address, TRANSACTION_PIN) : -ENODEV;
 		if (r < 0 && r != -ENODEV)
 			add_left(outcome, "the quarantine", device->address, r);
 		bound |= !unbind_one(t, device, outcome);
@@ -300,6 +305,7 @@ void transaction_recover(struct transaction *t, struct outcome *outcome)
 		return;
 	if (module_link_open(&t->link) < 0)
 		t->link = NULL;
+	transaction_drop_strangers(t);
 	/* Nobody has decided that a quarantine ends half-way. */
 	if (stays_shut(t)) {
 		shut_again(t, outcome);

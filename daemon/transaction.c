@@ -35,13 +35,15 @@ const char *way_to_string(enum way way)
 	return names[way];
 }
 
-static void device_clear(struct transaction_device *device)
+void transaction_device_clear(struct transaction_device *device)
 {
 	free(device->address);
 	free(device->driver);
 	free(device->override);
 	free(device->wanted);
 	free(device->given);
+	if (device->dir_fd > 0)
+		close(device->dir_fd);
 }
 
 struct transaction *transaction_free(struct transaction *t)
@@ -49,10 +51,12 @@ struct transaction *transaction_free(struct transaction *t)
 	if (!t)
 		return NULL;
 	for (size_t i = 0; i < t->n_devices; i++)
-		device_clear(&t->devices[i]);
+		transaction_device_clear(&t->devices[i]);
 	free(t->devices);
 	strv_free(t->drivers_before);
 	module_link_close(t->link);
+	if (t->group_fd > 0)
+		close(t->group_fd);
 	free(t->in_the_way);
 	free(t);
 	return NULL;
@@ -67,10 +71,11 @@ int transaction_add_device(struct transaction *t, const struct transaction_devic
 		return -ENOMEM;
 	t->devices = grown;
 	copy.address = copy.driver = copy.override = copy.wanted = copy.given = NULL;
+	copy.dir_fd = 0;
 	if (replace_str(&copy.address, device->address) < 0 || replace_str(&copy.driver, device->driver) < 0 ||
 	    replace_str(&copy.override, device->override) < 0 || replace_str(&copy.wanted, device->wanted) < 0 ||
 	    replace_str(&copy.given, device->given) < 0) {
-		device_clear(&copy);
+		transaction_device_clear(&copy);
 		return -ENOMEM;
 	}
 	t->devices[t->n_devices++] = copy;
@@ -157,12 +162,11 @@ static int read_drivers(struct transaction *t, struct outcome *outcome)
 
 static int step_prepare(struct transaction *t, struct outcome *outcome)
 {
-	_cleanup_close_ int fd = transaction_open_group(t);
-	int r;
+	int r = transaction_hold_identity(t);
 
-	if (fd < 0) {
+	if (r < 0) {
 		transaction_describe_write_error(t, ESTALE, outcome);
-		return fd;
+		return r;
 	}
 	sysfs_list_drivers(&t->drivers_before);
 	/* Also where nothing of the group would be unbound: a user's group is not to be touched at all. */
@@ -223,6 +227,8 @@ static int step_unbind(struct transaction *t, struct outcome *outcome)
 		r = check_may_unbind(t, device, outcome);
 		if (r < 0)
 			return r;
+		if (!transaction_same_device(device))
+			return fail_device(outcome, device, "unbinding", -ENODEV);
 		device->unbound = true;
 		r = begin(t, STEP_UNBIND);
 		device->unbound = r >= 0;
@@ -386,6 +392,8 @@ void transaction_run(struct transaction *t, struct outcome *outcome)
 			record_remove(t->record_dir, t->group);
 		return;
 	}
-	if (transaction_check_owner(t, outcome) >= 0)
+	if (transaction_hold_identity(t) < 0)
+		transaction_describe_write_error(t, ESTALE, outcome);
+	else if (transaction_check_owner(t, outcome) >= 0)
 		transaction_write_type(t, outcome);
 }

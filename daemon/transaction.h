@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "daemon/outcome.h"
 #include "policy/domain.h"
@@ -48,6 +49,8 @@ struct transaction_device {
 	bool fresh; /* has just been plugged in: nobody else probes it again */
 	bool pinned; /* its override is, or may be, our pin */
 	bool unbound; /* its driver has been, or may have been, taken away */
+	uint64_t id; /* vendor, device and those of the subsystem, 16 bits each, when it was decided; 0: not known */
+	int dir_fd; /* the worker's: its directory in sysfs, which ends with this very device; 0: not open */
 };
 
 struct transaction {
@@ -67,6 +70,7 @@ struct transaction {
 	const char *record_dir; /* where progress is kept; NULL for none. Not owned. */
 
 	/* The worker's own, from its start on. */
+	int group_fd; /* its directory in sysfs, which ends with this very group; 0: not open */
 	const struct fence *fence; /* also in the record */
 	struct module_link *link; /* NULL where the kernel module is not loaded */
 	char *in_the_way; /* who has the group, where a fence could not be closed for that; may be NULL */

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/uses.h"
+#include "policy/text.h"
 
 int uses_add(struct uses *uses, enum use_kind kind, char *text)
 {
@@ -11,6 +12,8 @@ int uses_add(struct uses *uses, enum use_kind kind, char *text)
 
 	if (!text)
 		return -ENOMEM;
+	/* A process calls itself what it likes, and so may its mount points be called. */
+	text_replace(text);
 	for (size_t i = 0; i < uses->n; i++)
 		if (strcmp(uses->items[i].text, text) == 0) {
 			free(text);
@@ -37,6 +40,8 @@ int uses_unknown(struct uses *uses, int error, const char *format, ...)
 	if (vasprintf(&uses->unknown, format, ap) < 0)
 		uses->unknown = NULL;
 	va_end(ap);
+	if (uses->unknown)
+		text_replace(uses->unknown);
 	return 0;
 }
 

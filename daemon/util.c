@@ -102,15 +102,11 @@ uint64_t now_usec(clockid_t clock)
 	return (uint64_t)ts.tv_sec * USEC_PER_SEC + (uint64_t)ts.tv_nsec / 1000;
 }
 
-int read_file_at(int dirfd, const char *path, size_t max, char **ret)
+int read_fd(int fd, size_t max, char **ret)
 {
-	_cleanup_close_ int fd = -1;
 	_cleanup_free_ char *buffer = NULL;
 	size_t size = 0, room = 0;
 
-	fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
-	if (fd < 0)
-		return -errno;
 	for (;;) {
 		ssize_t n;
 
@@ -141,6 +137,13 @@ int read_file_at(int dirfd, const char *path, size_t max, char **ret)
 		return -EBADMSG;
 	*ret = TAKE_PTR(buffer);
 	return 0;
+}
+
+int read_file_at(int dirfd, const char *path, size_t max, char **ret)
+{
+	_cleanup_close_ int fd = openat(dirfd, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	return fd < 0 ? -errno : read_fd(fd, max, ret);
 }
 
 static bool skip_hex(const char **s, size_t min, size_t max)

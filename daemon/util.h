@@ -85,6 +85,7 @@ uint64_t now_usec(clockid_t clock);
  * The whole of a small file in memory, NUL-terminated, a byte count of at most
  * MAX. -EFBIG where it is longer, -EBADMSG where it holds a NUL byte.
  */
+int read_fd(int fd, size_t max, char **ret);
 int read_file_at(int dirfd, const char *path, size_t max, char **ret);
 
 /* "0000:3b:00.0", or a domain of up to eight digits; lower case hex only. */

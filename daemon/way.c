@@ -140,7 +140,7 @@ static bool take_from_quarantine(struct transaction_device *device, const struct
 	for (size_t i = 0; i < quarantine->n_devices; i++) {
 		const struct transaction_device *kept = &quarantine->devices[i];
 
-		if (strcmp(kept->address, device->address) != 0)
+		if (strcmp(kept->address, device->address) != 0 || (kept->id && kept->id != device->id))
 			continue;
 		device->driver = kept->driver;
 		device->override = kept->override;
@@ -191,6 +191,7 @@ struct transaction *way_prepare(const struct group *group, enum way way, const s
 			.bridge = device->attributes.bridge,
 			.may_unbind = may_unbind(group, i, options),
 			.fresh = device->fresh,
+			.id = sysfs_device_id(&device->attributes),
 		};
 
 		if (quarantine && !item.bridge && !item.driver)

@@ -29,6 +29,7 @@ struct worker {
 	struct manager *manager;
 	enum job job;
 	struct group *group; /* NULL once that is gone */
+	bool gone; /* the group went while this was under way: whoever has its number now is another */
 	struct transaction *transaction;
 	sd_event_source *child, *deadline;
 	int pipe_fd;
@@ -88,8 +89,10 @@ bool worker_in_the_way(const struct manager *m, const struct group *group)
 void worker_detach(struct manager *m, struct group *group)
 {
 	for (struct worker *worker = m->workers; worker; worker = worker->next)
-		if (worker->group == group)
+		if (worker->group == group) {
 			worker->group = NULL;
+			worker->gone = true;
+		}
 	group->worker = NULL;
 }
 
@@ -124,7 +127,7 @@ static enum remains recover_from_record(struct worker *worker)
 	struct group *group = worker->group;
 	int r;
 
-	if (worker->job == JOB_ASK || (t->way != WAY_TRANSACTION && !t->recovering))
+	if (worker->job == JOB_ASK || worker->gone || (t->way != WAY_TRANSACTION && !t->recovering))
 		return REMAINS_NOTHING;
 	r = record_read(t->record_dir, t->group, &left);
 	if (r == -ENOENT)
@@ -141,8 +144,10 @@ static enum remains recover_from_record(struct worker *worker)
 		transaction_free(left);
 		return REMAINS_RECORD;
 	}
-	if (group)
-		worker_detach(m, group);
+	if (group) {
+		worker->group = NULL;
+		group->worker = NULL;
+	}
 	return start_job(m, group, left, JOB_RECOVER) < 0 ? REMAINS_RECORD : REMAINS_RECOVERING;
 }
 
@@ -196,6 +201,9 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 		return 0;
 	}
 	t = TAKE_PTR(worker->transaction);
+	/* It has gone on writing it; while it ran, nobody else with the number has begun anything. */
+	if (worker->gone)
+		record_remove(t->record_dir, t->group);
 	worker_free(worker);
 	if (group) {
 		engine_finished(m, group, t, &outcome, duration);

@@ -3,17 +3,15 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "policy/array.h"
 #include "policy/file.h"
 #include "policy/text.h"
+#include "policy/trusted.h"
 
 /* A file that has been found, and how early its folder comes. */
 struct found {
@@ -84,18 +82,6 @@ static int found_list_add(struct found_list *list, const char *folder_path, cons
 	return 0;
 }
 
-/* NULL, or what is wrong with the owner and the mode of a file or folder that decides over DMA. */
-static const char *distrust(const struct stat *st)
-{
-	if (st->st_uid != 0 && st->st_uid != geteuid())
-		return "is owned by somebody else than root (expected owner root)";
-	if (st->st_mode & S_IWOTH)
-		return "is writable by everybody (expected to be writable by its owner only)";
-	if (st->st_mode & S_IWGRP)
-		return "is writable by its group (expected to be writable by its owner only)";
-	return NULL;
-}
-
 static int read_folder(DIR *dir, const char *path, size_t folder, struct found_list *list,
 		       struct policy_errors *errors)
 {
@@ -109,7 +95,7 @@ static int read_folder(DIR *dir, const char *path, size_t folder, struct found_l
 					 "cannot be looked at: %s (expected a folder)",
 					 strerror(errno));
 
-	distrusted = distrust(&st);
+	distrusted = trusted_distrust(&st);
 	if (distrusted)
 		return policy_errors_add(errors, path, 0, NULL, NULL, "the folder %s", distrusted);
 
@@ -195,61 +181,12 @@ int search_files(const char *root, const char *const *dirs, struct path_list *re
 	return r;
 }
 
-static const char *kind_of(mode_t mode)
-{
-	switch (mode & S_IFMT) {
-	case S_IFDIR:
-		return "a directory";
-	case S_IFIFO:
-		return "a FIFO";
-	case S_IFSOCK:
-		return "a socket";
-	default:
-		return "a device node";
-	}
-}
-
 #define refuse(errors, path, ...) policy_errors_add(errors, path, 0, NULL, NULL, __VA_ARGS__)
-
-/* FD is a file of whatever kind. *MASKED: it is sound and has nothing to say. */
-static int check_opened(int fd, const char *path, bool *masked, bool *sound,
-			struct policy_errors *errors)
-{
-	const char *distrusted;
-	struct stat st;
-
-	if (fstat(fd, &st) < 0)
-		return refuse(errors, path, "cannot be looked at: %s (expected a regular file)",
-			      strerror(errno));
-
-	/* By number (Documentation/admin-guide/devices.txt), wherever the link has found it. */
-	if (S_ISCHR(st.st_mode) && st.st_rdev == makedev(1, 3)) {
-		*masked = true;
-		return 0;
-	}
-
-	if (!S_ISREG(st.st_mode))
-		return refuse(errors, path,
-			      "is %s (expected a regular file, or a link to one or to /dev/null)",
-			      kind_of(st.st_mode));
-
-	distrusted = distrust(&st);
-	if (distrusted)
-		return refuse(errors, path, "%s", distrusted);
-
-	if (st.st_size > (off_t)POLICY_FILE_BYTES_MAX)
-		return refuse(errors, path, "the file is too big (expected at most %u bytes)",
-			      POLICY_FILE_BYTES_MAX);
-
-	*masked = st.st_size == 0;
-	*sound = !*masked;
-	return 0;
-}
 
 int search_open(const char *path, FILE **ret, struct policy_errors *errors)
 {
-	bool masked = false, sound = false;
-	int fd, r;
+	char fault[TRUSTED_FAULT_SIZE];
+	int fd;
 
 	*ret = NULL;
 
@@ -258,20 +195,11 @@ int search_open(const char *path, FILE **ret, struct policy_errors *errors)
 		return refuse(errors, path,
 			      "no good name for a policy file (expected printable UTF-8)");
 
-	/* O_NONBLOCK: opening a FIFO would wait for its writer. */
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	fd = trusted_open(path, POLICY_FILE_BYTES_MAX, fault);
+	if (fd == -ENODATA)
+		return 0;
 	if (fd < 0)
-		return refuse(
-			errors, path,
-			"cannot be opened: %s (expected a regular file, or a link to one or to "
-			"/dev/null)",
-			strerror(errno));
-
-	r = check_opened(fd, path, &masked, &sound, errors);
-	if (r < 0 || !sound) {
-		close(fd);
-		return r;
-	}
+		return refuse(errors, path, "%s", fault);
 
 	*ret = fdopen(fd, "re");
 	if (!*ret) {

@@ -32,11 +32,11 @@ int search_files(const char *root, const char *const *dirs, struct path_list *re
 		 struct policy_errors *errors);
 
 /*
- * Opens a policy file, through links, and sees to it that it is one: a regular
- * file, of root's (or of the user who runs this, where that is not root),
+ * Opens a policy file and sees to it that it is one: a regular file and no link
+ * to one, of root's (or of the user who runs this, where that is not root),
  * writable by nobody else, not too big. *RET is NULL where the file masks its
- * name (it is empty or /dev/null) and where it was refused, which is in ERRORS
- * then. Returns 0 or -ENOMEM.
+ * name (it is empty, or a link to /dev/null) and where it was refused, which is
+ * in ERRORS then. Returns 0 or -ENOMEM.
  */
 int search_open(const char *path, FILE **ret, struct policy_errors *errors);
 

@@ -115,6 +115,23 @@ char *text_escape(const char *text)
 	return ret;
 }
 
+void text_replace(char *text)
+{
+	unsigned char *s = (unsigned char *)text;
+	size_t length = strlen(text);
+
+	for (size_t i = 0, n; i < length; i += n) {
+		uint32_t c = 0;
+
+		n = decode(s + i, length - i, &c);
+		if (n > 0 && !is_control(c) && c != '\t')
+			continue;
+		if (n == 0)
+			n = 1;
+		memset(s + i, '?', n);
+	}
+}
+
 static char fold(char c)
 {
 	return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c;

@@ -21,6 +21,9 @@ enum text_flaw text_check(const char *text, size_t length, size_t *at);
  */
 char *text_escape(const char *text);
 
+/* The same in place, with ? for each such byte; also what is left of a character that was cut in two. */
+void text_replace(char *text);
+
 /* Compares without regard to the case of A to Z, whatever the locale. */
 bool text_equal_fold(const char *a, const char *b);
 

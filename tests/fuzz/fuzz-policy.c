@@ -1,30 +1,16 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * Any bytes as a policy file: no crash, every message fit for the bus, and the
- * index of what is sound finds what a walk over all rules finds. For libFuzzer:
- *
- *   clang -fsanitize=fuzzer,address,undefined -D_GNU_SOURCE -I. \
- *         tests/fuzz/fuzz-policy.c $POLICY_SOURCES -linih
- *
- * The files in tests/data/policy are a corpus to begin with.
+ * index of what is sound finds what a walk over all rules finds. The files in
+ * tests/data/policy are its corpus.
  */
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "policy/file.h"
 #include "policy/index.h"
 #include "policy/match.h"
 #include "policy/text.h"
-
-#define require(what)                                                                              \
-	do {                                                                                       \
-		if (!(what)) {                                                                     \
-			fprintf(stderr, "does not hold: %s\n", #what);                             \
-			abort();                                                                   \
-		}                                                                                  \
-	} while (0)
+#include "tests/fuzz/fuzz.h"
 
 static const char *const parents[] = { "0000:00:1c.0", "10000:00:00.0", NULL };
 
@@ -108,8 +94,6 @@ static void check_matches(const struct rule_list *rules)
 	}
 	index_clear(&index);
 }
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -129,6 +129,7 @@ START_TEST(record_round_trip)
 		.fresh = true,
 		.pinned = true,
 		.unbound = true,
+		.id = 0x808610d38086a01f,
 	};
 	struct transaction_device second = { .address = (char *)NIC2, .bridge = true };
 	unsigned *list;
@@ -158,6 +159,7 @@ START_TEST(record_round_trip)
 	ck_assert_str_eq(back->devices[0].override, "vfio-pci");
 	ck_assert_str_eq(back->devices[0].wanted, "nvme");
 	ck_assert(back->devices[0].pinned && back->devices[0].unbound && back->devices[0].fresh);
+	ck_assert(back->devices[0].id == first.id && !back->devices[1].id);
 	ck_assert(back->devices[1].bridge && !back->devices[1].pinned);
 	ck_assert_int_eq(record_remove(fake_sysfs_root(), 12), 0);
 	ck_assert_int_eq(record_read(fake_sysfs_root(), 12, &back), -ENOENT);
@@ -173,6 +175,8 @@ START_TEST(record_garbage)
 		"[transaction]\ngroup=12\ncolour=red\n",
 		"[transaction]\ngroup=12\nfence=garden\n",
 		"[transaction]\ngroup=-1\n",
+		"[transaction]\ngroup=12\n[0000:01:00.0]\nid=808610d3\n",
+		"[transaction]\ngroup=12\n[0000:01:00.0]\nid=808610d38086a01fx\n",
 		"\x01\x02\x03",
 	};
 	struct transaction *t = NULL;

@@ -38,6 +38,24 @@ START_TEST(octal)
 }
 END_TEST
 
+/* Whoever may mount with FUSE chooses what is mounted from where, and may make a file server of it. */
+START_TEST(node_paths)
+{
+	static const struct {
+		const char *path;
+		bool node;
+	} table[] = {
+		{ "/dev/sda1", true },		 { "/dev/mapper/vg-root", true },    { "/dev/..data", true },
+		{ "/dev/shm/mnt/sda", false },	 { "/dev/mqueue/x", false },	     { "/dev/../home/me/mnt/x", false },
+		{ "/dev/x/../../mnt/x", false }, { "/home/me/mnt/dev/sda", false },  { "server:/dev/sda", false },
+		{ "dev/sda", false },		 { "/dev", false },		     { "", false },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++)
+		ck_assert_msg(is_node_path(table[i].path) == table[i].node, "'%s'", table[i].path);
+}
+END_TEST
+
 START_TEST(mountinfo)
 {
 	char text[] = "36 35 98:0 /mnt1 /mnt\\0402 rw,noatime master:1 - ext3 /dev/root rw,errors=continue\n"
@@ -633,6 +651,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tc, fake_sysfs_make, fake_sysfs_remove);
 	tcase_add_test(tc, octal);
+	tcase_add_test(tc, node_paths);
 	tcase_add_test(tc, mountinfo);
 	tcase_add_test(tc, mountinfo_garbage);
 	tcase_add_test(tc, swaps);

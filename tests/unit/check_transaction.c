@@ -234,15 +234,16 @@ static void check_done(void)
 static const char *difference(const char *reason)
 {
 	static char text[128];
-	bool gone = false;
+	size_t gone = 0;
 
 	text[0] = '\0';
 	for (size_t i = 0; i < fake.n_devices; i++)
-		gone |= fake.devices[i].gone;
+		gone += fake.devices[i].gone;
 	/* Of a group that is another now nothing is promised. */
 	if (!gone && fake.type != before.type && !(reason && strstr(reason, "could not put back the type")))
 		snprintf(text, sizeof(text), "type %s", domain_to_string(fake.type));
-	if (fake.claimed != before.claimed && !(reason && strstr(reason, "claim")))
+	/* A claim ends with the group. */
+	if (gone < fake.n_devices && fake.claimed != before.claimed && !(reason && strstr(reason, "claim")))
 		snprintf(text, sizeof(text), "the claim");
 	for (size_t i = 0; i < fake.n_devices; i++) {
 		const struct fake_device *device = &fake.devices[i];

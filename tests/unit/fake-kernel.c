@@ -10,6 +10,7 @@
 #include "daemon/state-file.h"
 #include "daemon/sysfs.h"
 #include "daemon/transaction.h"
+#include "daemon/user.h"
 #include "daemon/util.h"
 #include "tests/unit/fake-kernel.h"
 
@@ -231,15 +232,52 @@ int sysfs_list_drivers(char ***ret)
 	return 0;
 }
 
+int sysfs_open_device(const char *address)
+{
+	struct fake_device *device = find(address);
+	int fd = device ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -ENOENT;
+
+	/* The number may have been another one's, which has closed it. */
+	for (size_t i = 0; fd >= 0 && i < fake.n_devices; i++)
+		if (fake.devices[i].fd == fd)
+			fake.devices[i].fd = 0;
+	if (fd >= 0)
+		device->fd = fd;
+	return fd;
+}
+
+int sysfs_read_device(const char *address, struct sysfs_device *ret)
+{
+	*ret = (struct sysfs_device){};
+	return find(address) ? 0 : -ENODEV;
+}
+
+void sysfs_device_clear(struct sysfs_device *device)
+{
+	*device = (struct sysfs_device){};
+}
+
 /* -- the group ------------------------------------------------------------------ */
+
+static bool group_is_there(void)
+{
+	for (size_t i = 0; i < fake.n_devices; i++)
+		if (!fake.devices[i].gone)
+			return true;
+	return false;
+}
 
 int sysfs_open_group(unsigned group)
 {
-	bool any = false;
+	return group == FAKE_GROUP && group_is_there() ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -ENOENT;
+}
 
+bool sysfs_is_there(int dir_fd)
+{
 	for (size_t i = 0; i < fake.n_devices; i++)
-		any |= !fake.devices[i].gone;
-	return group == FAKE_GROUP && any ? open("/dev/null", O_RDONLY | O_CLOEXEC) : -ENOENT;
+		if (fake.devices[i].fd == dir_fd)
+			return !fake.devices[i].gone;
+	return group_is_there();
 }
 
 int sysfs_group_devices(int fd, char ***ret_pci, char ***ret_other)
@@ -297,6 +335,16 @@ int in_use(const char *address, char **ret)
 		return 0;
 	*ret = strdup("somebody has it");
 	return 1;
+}
+
+int user_find(unsigned group, const char *const *addresses, size_t n, struct user *ret, char **ret_text)
+{
+	(void)group;
+	(void)addresses;
+	(void)n;
+	*ret = (struct user){};
+	*ret_text = NULL;
+	return 0;
 }
 
 /* -- the kernel module ---------------------------------------------------------- */

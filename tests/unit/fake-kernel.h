@@ -10,7 +10,7 @@
 /*
  * A model of the driver core, of one IOMMU group with its default domain, of
  * the kernel module and of the daemon's state files. It stands in for sysfs.c,
- * in-use.c, module-link.c and state-file.c, so a program that has it runs real
+ * in-use.c, user.c, module-link.c and state-file.c, so a program that has it runs real
  * transactions on it. Each thing that a transaction does to it is an operation
  * with a number; any of them can be told to fail, or to be the last.
  *
@@ -29,6 +29,7 @@ struct fake_device {
 	bool gated; /* waits at the module's gate */
 	bool gone; /* has been unplugged */
 	bool fenced; /* has been, if only for a while */
+	int fd; /* the last one that its directory was opened by */
 };
 
 struct fake_fault {

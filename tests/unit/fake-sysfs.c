@@ -82,6 +82,17 @@ void fake_sysfs_remove(void)
 	nftw(root, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+void fake_unplug(const char *address, unsigned group)
+{
+	_cleanup_free_ char *device = strf("%s/" PORT "/%s", root, address);
+	_cleanup_free_ char *link = strf("%s/bus/pci/devices/%s", root, address);
+	_cleanup_free_ char *folder = strf("%s/kernel/iommu_groups/%u", root, group);
+
+	ck_assert_int_eq(nftw(device, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	ck_assert_int_eq(nftw(folder, remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	ck_assert_int_eq(unlink(link), 0);
+}
+
 const char *fake_sysfs_root(void)
 {
 	return root;

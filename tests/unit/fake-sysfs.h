@@ -19,4 +19,7 @@ void fake_device(const char *address, unsigned group, const char *driver);
 void fake_group(unsigned group, const char *type);
 void fake_driver(const char *driver);
 
+/* A device that is alone in its group goes, and the group with it. */
+void fake_unplug(const char *address, unsigned group);
+
 #endif

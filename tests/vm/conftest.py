@@ -34,6 +34,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     "install DESTDIR='; by default it is made here")
     group.addoption('--long', action='store_true', help='races and stress '
                     'for a minute each, and not for some seconds')
+    group.addoption('--soak', type=int, default=60, metavar='SECONDS',
+                    help='how long test_soak.py goes on, each time')
 
 
 def pytest_configure(config: pytest.Config) -> None:

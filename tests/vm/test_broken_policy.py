@@ -238,6 +238,11 @@ def test_files_of_any_content(vm):
             ('pipe', 'mkfifo {}', 0),
             ('dangling', 'ln -s /nowhere {}', 0),
             ('loop', 'ln -s 80-bad.conf {}', 0),
+            # What these say is sound, and whose they are is not.
+            ('link', f'cp {policyd.path("nic")} /root/elsewhere && '
+                     'ln -s /root/elsewhere {}', 0),
+            ('owner', f'cp {policyd.path("nic")} {{0}} && '
+                      'chown nobody {0}', 0),
             ('no newline', "printf '[8086:10d3]' > {}", 1)):
         path = f'{folder}/80-bad.conf'
         vm.run(make.format(path))

@@ -14,6 +14,10 @@ from pathlib import Path
 
 from . import cache
 
+# For IOMMU_VM_ASAN: the guest has none of the compiler's libraries.
+SANITIZED = ('--enable-sanitizers',
+             'LDFLAGS=-static-libasan -static-libubsan')
+
 CONFIGURE = ('--prefix=/usr', '--sysconfdir=/etc', '--localstatedir=/var',
              '--libdir=/usr/lib')
 
@@ -73,7 +77,9 @@ def build(*options: str) -> Path | None:
     if not (cache.TOP / 'configure.ac').exists():
         cache.say('there is no configure.ac: the guest goes without a daemon')
         return None
-    base = cache.own() / 'daemon'
+    sanitized = bool(os.environ.get('IOMMU_VM_ASAN'))
+    # What is compiled otherwise must not be mixed.
+    base = cache.own() / ('daemon-asan' if sanitized else 'daemon')
     source = base / 'source'
     base = base.joinpath(*(option.strip('-') for option in options))
     objects, tree = base / 'objects', base / 'tree'
@@ -89,7 +95,8 @@ def build(*options: str) -> Path | None:
             cache.command('autoreconf', '-fi', cwd=source)
             generated.touch()
         words = [*CONFIGURE, f'--with-systemdsystemunitdir={_unit_folder()}',
-                 *options, *os.environ.get('IOMMU_VM_CONFIGURE', '').split()]
+                 *options, *os.environ.get('IOMMU_VM_CONFIGURE', '').split(),
+                 *(SANITIZED if sanitized else ())]
         record = objects / '.configured'
         if not (objects / 'Makefile').exists() or not record.exists() \
                 or record.read_text() != ' '.join(words):
