@@ -24,6 +24,9 @@ from vmtest import VM, EmulatorFailed, Topology, cache, client, kernel, tree  # 
 
 _retried: list[str] = []
 
+# The folders with the logs of all machines of this run.
+_used: set[Path] = set()
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup('virtual machines')
@@ -84,7 +87,6 @@ class Machines:
         self.trees: dict[tuple[str, ...], Path | None] = {}
         self.logs = cache.own() / 'logs'
         self.running: dict[tuple[str, str], VM] = {}
-        self.used: set[Path] = set()
 
     def tree(self, *options: str) -> Path | None:
         """The daemon with these options of configure, built once a run."""
@@ -97,10 +99,10 @@ class Machines:
     def boot(self, topology: Topology, release: str, name: str) -> VM:
         folder = self.logs / release / name
         again = 1
-        while folder in self.used:
+        while folder in _used:
             again += 1
             folder = self.logs / release / f'{name}.{again}'
-        self.used.add(folder)
+        _used.add(folder)
         shutil.rmtree(folder, ignore_errors=True)
         return VM(topology, release, self.tree(*topology.configure), folder)
 
@@ -229,11 +231,14 @@ def seconds(pytestconfig: pytest.Config) -> int:
     return 60 if pytestconfig.getoption('--long') else 20
 
 
-def _crashed(reports: list[pytest.TestReport]) -> bool:
-    """Whether a failure among these is the emulator's, not the test's."""
-    return any(report.failed
-               and re.search(r'\bEmulatorFailed\b', str(report.longrepr))
-               for report in reports)
+def _crash(reports: list[pytest.TestReport]) -> str:
+    """How the emulator failed, if one of these is its failure."""
+    for report in reports:
+        found = report.failed and re.search(r'\bEmulatorFailed: (.*)',
+                                            str(report.longrepr))
+        if found:
+            return found[1]
+    return ''
 
 
 def pytest_runtest_protocol(item: pytest.Item, nextitem: Any) -> bool | None:
@@ -242,8 +247,11 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: Any) -> bool | None:
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    if _crashed(reports):
-        _retried.append(item.nodeid)
+    for _ in range(2):
+        crash = _crash(reports)
+        if not crash:
+            break
+        _retried.append(f'{item.nodeid}: {crash}')
         # As if it had never run: new fixtures, and with them a new machine.
         item._initrequest()
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
@@ -256,4 +264,4 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: Any) -> bool | None:
 def pytest_terminal_summary(terminalreporter: Any) -> None:
     for name in _retried:
         terminalreporter.write_line(
-            f'RETRIED {name}: the emulator failed', yellow=True)
+            f'RETRIED on a new machine: {name}', yellow=True)

@@ -167,7 +167,7 @@ def test_leaks_of_the_module_are_told_from_others():
         == [entry.rstrip() for entry in ours]
 
 
-def test_a_crash_of_qemu_is_retried_once(vm, request):
+def test_a_crash_of_qemu_is_retried(vm, request):
     """QEMU ends by a signal: another machine, and this test once more."""
     if not getattr(request.config, 'qemu_was_killed', False):
         request.config.qemu_was_killed = True
