@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "daemon/in-use-sources.h"
 #include "daemon/open-files.h"
@@ -11,6 +13,7 @@
 /* Programs that only look (a monitor, a scan for volumes) are away when they are looked for again. */
 #define LOOKS 3
 #define LOOK_AGAIN_USEC (150 * 1000)
+#define CLOSE_POLL_USEC (20 * 1000)
 
 static int add_use(const struct open_files *files, const struct open_file *file)
 {
@@ -40,6 +43,31 @@ int in_use_open(const struct sysfs_node *nodes, size_t n, struct uses *uses)
 		}
 		uses_clear(&found);
 		usleep(LOOK_AGAIN_USEC);
+	}
+	return r;
+}
+
+int in_use_await_closed(const struct sysfs_node *nodes, size_t n, uint64_t usec, char **ret)
+{
+	struct open_files files = { .nodes = nodes, .n_nodes = n, .udevs = true, .found = add_use };
+	uint64_t until = now_usec(CLOCK_MONOTONIC) + usec;
+	int r = 0;
+
+	*ret = NULL;
+	while (n > 0) {
+		struct uses found = {};
+		bool last = now_usec(CLOCK_MONOTONIC) >= until;
+
+		files.uses = &found;
+		r = open_files_scan(&files);
+		if (r >= 0 && (last || (found.n == 0 && found.error == 0)))
+			r = uses_tell(&found, ret);
+		else if (r >= 0)
+			r = 1;
+		uses_clear(&found);
+		if (r <= 0 || last)
+			break;
+		usleep(CLOSE_POLL_USEC);
 	}
 	return r;
 }

@@ -23,6 +23,9 @@ int in_use_net(const struct sysfs_interface *interfaces, size_t n, struct uses *
 /* Processes that have one of the nodes open. */
 int in_use_open(const struct sysfs_node *nodes, size_t n, struct uses *uses);
 
+/* As in_use_await_last_close(), which see, for USEC at most. */
+int in_use_await_closed(const struct sysfs_node *nodes, size_t n, uint64_t usec, char **ret);
+
 /* Nodes that the kernel itself prints its messages to. */
 int in_use_console(const struct sysfs_node *nodes, size_t n, struct uses *uses);
 

@@ -6,6 +6,9 @@
 #include "daemon/in-use-sources.h"
 #include "daemon/sysfs.h"
 
+/* udev is through with a new disk within a second, and with a slow one in some. */
+#define LAST_CLOSE_USEC (8 * USEC_PER_SEC)
+
 const char *in_use_proc = "/proc";
 
 void in_use_set_proc(const char *root)
@@ -126,4 +129,36 @@ int in_use(const char *address, char **ret)
 	uses_clear(&uses);
 	sysfs_below_clear(&below);
 	return r;
+}
+
+int in_use_remember(const char *address, struct in_use_nodes *nodes)
+{
+	struct sysfs_below below = {};
+	struct sysfs_node *grown;
+	int r;
+
+	r = sysfs_read_below(address, &below);
+	if (r >= 0 && below.n_nodes > 0) {
+		grown = reallocarray(nodes->nodes, nodes->n + below.n_nodes, sizeof(*grown));
+		if (grown) {
+			memcpy(grown + nodes->n, below.nodes, below.n_nodes * sizeof(*grown));
+			nodes->nodes = grown;
+			nodes->n += below.n_nodes;
+		} else {
+			r = -ENOMEM;
+		}
+	}
+	sysfs_below_clear(&below);
+	return r;
+}
+
+int in_use_await_last_close(const struct in_use_nodes *nodes, char **ret)
+{
+	return in_use_await_closed(nodes->nodes, nodes->n, LAST_CLOSE_USEC, ret);
+}
+
+void in_use_forget(struct in_use_nodes *nodes)
+{
+	free(nodes->nodes);
+	*nodes = (struct in_use_nodes){};
 }

@@ -53,6 +53,17 @@ static bool is_udevs(int process, const char *name)
 	return read_file_at(process, "cgroup", SMALL_MAX, &groups) >= 0 && strstr(groups, "/systemd-udevd.service");
 }
 
+/* What the kernel adds to the name of an open file that is no more. */
+#define DELETED " (deleted)"
+
+/* How long NAME is without that. */
+static size_t name_length(const char *name)
+{
+	size_t length = strlen(name), ends = strlen(DELETED);
+
+	return length > ends && strcmp(name + length - ends, DELETED) == 0 ? length - ends : length;
+}
+
 /*
  * Whether a descriptor may be a node, by the name of its file. Only these are
  * asked for their number: to ask others may wait for a file server. In a
@@ -61,15 +72,18 @@ static bool is_udevs(int process, const char *name)
 static bool may_be_node(const struct open_files *files, const char *path)
 {
 	const char *base = strrchr(path, '/');
+	size_t length;
 
 	if (path[0] != '/' || !base)
 		return false;
 	if (is_node_path(path))
 		return true;
+	length = name_length(++base);
 	for (size_t i = 0; i < files->n_nodes; i++) {
-		const char *name = strrchr(files->nodes[i].path, '/');
+		const char *slash = strrchr(files->nodes[i].path, '/');
+		const char *name = slash ? slash + 1 : files->nodes[i].path;
 
-		if (strcmp(base + 1, name ? name + 1 : files->nodes[i].path) == 0)
+		if (strlen(name) == length && strncmp(base, name, length) == 0)
 			return true;
 	}
 	return false;
@@ -152,7 +166,7 @@ static int scan_process(const struct open_files *files, int proc, const char *pi
 		if (r == 0)
 			continue;
 		read_name(process, program, sizeof(program));
-		if (is_udevs(process, program))
+		if (!files->udevs && is_udevs(process, program))
 			return 0;
 		r = files->found(files, &file);
 		if (r)

@@ -18,6 +18,7 @@ struct open_file {
 struct open_files {
 	const struct sysfs_node *nodes;
 	size_t n_nodes;
+	bool udevs; /* udev's own processes count */
 	const char *anonymous; /* files that lead to this are reported too; NULL for none */
 	/* Called for each file. 0: go on; 1: this process is done with; or a negative errno that ends it all. */
 	int (*found)(const struct open_files *files, const struct open_file *file);
@@ -25,7 +26,7 @@ struct open_files {
 	struct uses *uses; /* gets what could not be found out; the rest is FOUND's */
 };
 
-/* Looks at all processes but udev's. Returns 0, or what FOUND returned. May take some seconds at most. */
+/* Looks at all processes. Returns 0, or what FOUND returned. May take some seconds at most. */
 int open_files_scan(const struct open_files *files);
 
 /* The folder FD of the process whose folder in /proc is open as PROCESS. */

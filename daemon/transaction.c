@@ -200,8 +200,24 @@ static int step_fence(struct transaction *t, struct outcome *outcome)
 	return read_drivers(t, outcome);
 }
 
+static int await_last_close(const struct in_use_nodes *nodes, struct outcome *outcome)
+{
+	_cleanup_free_ char *who = NULL;
+	int r;
+
+	r = in_use_await_last_close(nodes, &who);
+	if (r < 0)
+		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, -r,
+			    "cannot tell whether a program still has a node of the group open: %s",
+			    who ? who : strerror(-r));
+	else if (r > 0)
+		outcome_set(outcome, RESULT_FAILED, PROBLEM_IN_USE, EBUSY, "%s, also without the driver", who);
+	return r > 0 ? -EBUSY : r;
+}
+
 static int step_unbind(struct transaction *t, struct outcome *outcome)
 {
+	_cleanup_(in_use_forget) struct in_use_nodes nodes = {};
 	size_t n_bound = 0;
 
 	for (size_t i = 0; i < t->n_devices; i++)
@@ -227,6 +243,10 @@ static int step_unbind(struct transaction *t, struct outcome *outcome)
 		r = check_may_unbind(t, device, outcome);
 		if (r < 0)
 			return r;
+		r = in_use_remember(device->address, &nodes);
+		if (r < 0)
+			return fail_device(outcome, device, "looking at what is below", r);
+		/* What was asked about, and is remembered, is still that very device's. */
 		if (!transaction_same_device(device))
 			return fail_device(outcome, device, "unbinding", -ENODEV);
 		device->unbound = true;
@@ -238,7 +258,7 @@ static int step_unbind(struct transaction *t, struct outcome *outcome)
 		if (r < 0 && r != -ENODEV) /* ENODEV: it has let go by itself */
 			return fail_device(outcome, device, "unbinding", r);
 	}
-	return 0;
+	return await_last_close(&nodes, outcome);
 }
 
 static int step_write(struct transaction *t, struct outcome *outcome)

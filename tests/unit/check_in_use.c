@@ -474,6 +474,30 @@ START_TEST(vfio_anonymous)
 }
 END_TEST
 
+START_TEST(last_close)
+{
+	struct in_use_nodes nodes = {};
+	_cleanup_free_ char *who = NULL;
+
+	fake_disk();
+	fake_proc("");
+	fake_file("1:3\n", PLACE "/mem/null/dev");
+	fake_file("MAJOR=1\nMINOR=3\nDEVNAME=null\n", PLACE "/mem/null/uevent");
+	ck_assert_int_eq(in_use_remember(DISK, &nodes), 0);
+	ck_assert_uint_ge(nodes.n, 1);
+	fake_process("7", "sleep\n", "0::/\n", "/dev/zero");
+	ck_assert_int_eq(in_use_await_last_close(&nodes, &who), 0);
+	ck_assert_ptr_null(who);
+	/* Also udev, which in_use() passes over. */
+	fake_process("11", "(udev-worker)\n", "0::/\n", "/dev/null");
+	check_in_use(NULL);
+	ck_assert_int_eq(in_use_await_closed(nodes.nodes, nodes.n, 1, &who), 1);
+	ck_assert_str_eq(who, "null is open in (udev-worker) (pid 11)");
+	in_use_forget(&nodes);
+	ck_assert_int_eq(in_use_await_last_close(&nodes, &who), 0);
+}
+END_TEST
+
 START_TEST(console)
 {
 	fake_disk();
@@ -666,6 +690,7 @@ int main(void)
 	tcase_add_test(tc, vfio);
 	tcase_add_test(tc, vfio_device);
 	tcase_add_test(tc, vfio_anonymous);
+	tcase_add_test(tc, last_close);
 	tcase_add_test(tc, console);
 	tcase_add_test(tc, display);
 	tcase_add_test(tc, functions);

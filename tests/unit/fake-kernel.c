@@ -337,6 +337,27 @@ int in_use(const char *address, char **ret)
 	return 1;
 }
 
+int in_use_remember(const char *address, struct in_use_nodes *nodes)
+{
+	(void)nodes;
+	return find(address) ? 0 : -ENODEV;
+}
+
+int in_use_await_last_close(const struct in_use_nodes *nodes, char **ret)
+{
+	int r;
+
+	(void)nodes;
+	*ret = NULL;
+	operate("last-close", &r);
+	return r;
+}
+
+void in_use_forget(struct in_use_nodes *nodes)
+{
+	(void)nodes;
+}
+
 int user_find(unsigned group, const char *const *addresses, size_t n, struct user *ret, char **ret_text)
 {
 	(void)group;

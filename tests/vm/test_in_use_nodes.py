@@ -2,6 +2,7 @@
 """A device whose node a program has open keeps its driver."""
 
 import contextlib
+import re
 
 import pytest
 
@@ -146,4 +147,36 @@ def test_what_cannot_be_told_counts_as_a_yes(vm, back, lacking, user):
         job.stop()
         vm.run(f'rm {DROP_IN}; systemctl daemon-reload && '
                f'systemctl restart {policyd.UNIT}')
+    inuse.applies(vm, 'n0')
+
+
+def held_by_udev(vm, node):
+    """By what is taken for udev, which nobody waits for before the unbind."""
+    return opened(vm, node, 'cp /usr/bin/sleep /var/tmp/systemd-udevd && '
+                  'exec /var/tmp/systemd-udevd infinity 3< {node}',
+                  'systemd-udevd')
+
+
+def test_the_type_waits_for_the_last_close(vm, back):
+    """nvme of 6.1 gives back memory then, by the type of that moment."""
+    back('n0')
+    mark = policyd.mark(vm)
+    with held_by_udev(vm, below(vm, 'n0', 'nvme[0-9]n[0-9]')):
+        inuse.rule(vm, 'n0')
+        vm.wait(lambda: vm.driver_of('n0') is None, what='the unbind',
+                interval=0.05)
+        assert vm.type_of('n0') == 'DMA'
+    policyd.wait_state(vm, 'n0', 'compliant', 'identity')
+    assert vm.driver_of('n0') == 'nvme'
+    assert policyd.entries(vm, 'failed', mark) == []
+
+
+def test_a_last_close_that_does_not_come(vm, back):
+    back('n0')
+    with held_by_udev(vm, below(vm, 'n0', 'nvme[0-9]n[0-9]')) as why:
+        inuse.rule(vm, 'n0')
+        group = policyd.wait_state(vm, 'n0', 'failed', 'DMA')
+        assert re.search(why.replace('$', ', also without the driver; rolled back$'),
+                         group['Reason']), group['Reason']
+        assert vm.driver_of('n0') == 'nvme'
     inuse.applies(vm, 'n0')
