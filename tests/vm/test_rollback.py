@@ -94,6 +94,7 @@ PICKY = '/sys/module/picky/parameters'
 @pytest.fixture
 def picky(vm):
     """The card has the driver picky, by somebody's own override."""
+    policyd.policies(vm, nic=None)
     vm.write('/run/picky.ko', module.other(
         kernel.get(vm.release), Path(__file__).with_name('picky')))
     vm.run('insmod /run/picky.ko')
