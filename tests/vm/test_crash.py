@@ -387,28 +387,37 @@ def test_killed_at_the_gate(vm, machine):
 
 @pytest.mark.parametrize('fence', FENCES)
 def test_once_is_killed(vm, machine):
-    """Its worker goes with it, and the daemon puts right what it had begun."""
+    """Its worker goes on to its end, for which a daemon's recovery waits."""
     address, before = vm.address('disk'), vm.type_of('disk')
     wish = 'DMA' if before == 'identity' else 'identity'
+    record = f'/run/iommu-policyd/transaction/{vm.group_of("disk")}'
     vm.run(f'systemctl stop {policyd.UNIT}')
     vm.policy('50-crash.conf', f'[disk]\nmatch-address = {address}\n'
               f'domain = {wish}\nrebind = always\n')
-    vm.write(SPECS, f'run:type.before@{vm.group_of("disk")}=sleep:600\n')
+    vm.write(SPECS, f'run:type.before@{vm.group_of("disk")}=stop\n')
     job = vm.start('exec iommu-policyd --once')
     worker = vm.wait(lambda: vm.out(
         f'cat /proc/{job.pid}/task/{job.pid}/children'), what='the worker')
-    vm.wait(lambda: vm.driver_of(address) is None, what='the unbinding')
+    vm.wait(f'grep -q "^State:.T" /proc/{worker}/status',
+            what='the worker to be where it is to be')
     vm.run(f'kill -9 {job.pid}')
-    vm.wait(f'! [ -e /proc/{worker} ]', what='the worker to end')
-    assert vm.type_of(address) == before
     vm.run(f'rm {SPECS}')
-    vm.policy('50-crash.conf', None)
+    mark = policyd.mark(vm)
     vm.run(f'systemctl start {policyd.UNIT}')
+    vm.wait(f'pgrep -P $(systemctl show -P MainPID {policyd.UNIT})',
+            what='the recovery to begin')
+    assert (vm.type_of(address), vm.driver_of(address)) == (before, None)
+    assert vm.exists(record)
+
+    vm.run(f'kill -CONT {worker}')
+    policyd.wait_state(vm, 'disk', 'compliant', wish)
     wait_driver(vm, address, driver='nvme')
-    vm.wait(f'! [ -e /run/iommu-policyd/transaction/{vm.group_of("disk")} ]',
-            what='no record to be left')
+    vm.wait(f'! [ -e {record} ]', what='no record to be left')
     assert vm.read(f'/sys/bus/pci/devices/{address}/driver_override') \
         == '(null)'
+    # There was nothing to undo, and nothing has been done twice.
+    assert policyd.entries(vm, 'applied', mark) == []
+    policyd.policies(vm, crash=None)
 
 
 @pytest.mark.parametrize('fence', ['pin'])
