@@ -233,19 +233,21 @@ def test_race_without_the_module(boot):
     """The control: the same, unprotected, ends this kernel at once."""
     vm = boot(Topology(
         ports=['rp1'], cold=[e1000e('nic', 'rp1')], module=True, enable=(),
-        kernel_args='modprobe.blacklist=e1000e oops=panic',
+        kernel_args='modprobe.blacklist=e1000e oops=panic softlockup_panic=1',
         expect_kernel=['.']))
     nic = vm.address('nic')
     vm.start(CYCLES % nic)
-    vm.start('echo "type-loop seconds=120 device=%s types=identity,DMA" | '
-             'policy-client --closed' % nic)
-    deadline = time.monotonic() + 120
+    # Two at once, to meet that moment sooner; on a busy host it may take minutes.
+    for types in ('identity,DMA', 'DMA,identity'):
+        vm.start('echo "type-loop seconds=600 device=%s types=%s" | '
+                 'policy-client --closed' % (nic, types))
+    deadline = time.monotonic() + 600
     while vm.machine.alive() and time.monotonic() < deadline:
         time.sleep(0.2)
     text = vm.machine.console_text()
     assert not vm.machine.alive(), 'the kernel has survived'
     # Of a page fault, a general protection fault, a list that is corrupt…
-    assert re.search(r'Kernel panic - not syncing: Fatal exception|BUG:', text)
+    assert re.search(r'Kernel panic - not syncing: |BUG:', text)
     assert re.search(r'^.*  (iommu_|dmar_|domain_|intel_iommu_)', text, re.M)
     with pytest.raises(GuestGone):
         vm.run('true')
