@@ -188,6 +188,8 @@ class Machine:
 
 @pytest.fixture
 def machine(vm, fence):
+    # What a test that failed has left stopped goes to its end.
+    vm.run('rm -f /run/iommu-policyd/failpoints; pkill -CONT iommu-policyd || true')
     vm.run('rm -f /run/modprobe.d/crash.conf; modprobe iommu_policy')
     if fence == 'pin':
         # The unit loads the module whenever it starts.

@@ -106,7 +106,9 @@ def kill(pids):
 def traced():
     """{group: {phase: [name, ...]}} since clear()."""
     found = {}
-    for line in read(TRACE).splitlines():
+    # A line over the end of a page of the file is written in two parts.
+    whole, _, _ = read(TRACE).rpartition('\n')
+    for line in whole.splitlines():
         group, phase, name = line.split()
         found.setdefault(group, {}).setdefault(phase, []).append(name)
     return found
