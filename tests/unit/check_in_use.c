@@ -493,6 +493,7 @@ START_TEST(last_close)
 	check_in_use(NULL);
 	ck_assert_int_eq(in_use_await_closed(nodes.nodes, nodes.n, 1, &who), 1);
 	ck_assert_str_eq(who, "null is open in (udev-worker) (pid 11)");
+	free(who);
 	in_use_forget(&nodes);
 	ck_assert_int_eq(in_use_await_last_close(&nodes, &who), 0);
 }
