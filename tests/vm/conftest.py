@@ -22,9 +22,12 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 from vmtest import VM, EmulatorFailed, Topology, cache, client, kernel, tree  # noqa: E402
 
+# How often a test is run again whose machine the emulator has failed.
+_RETRIES = 2
 _retried: list[str] = []
 
-# The folders with the logs of all machines of this run.
+# Folders with logs; not of Machines, since a retry of the last test makes that
+# anew.
 _used: set[Path] = set()
 
 
@@ -247,7 +250,7 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: Any) -> bool | None:
     hook = item.ihook
     hook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
     reports = runtestprotocol(item, nextitem=nextitem, log=False)
-    for _ in range(2):
+    for _ in range(_RETRIES):
         crash = _crash(reports)
         if not crash:
             break

@@ -194,4 +194,11 @@ def test_a_lost_timer_is_told_from_a_busy_cpu(vm):
     assert lost_timer(text.format('0 Comm: swapper/0', 'pv_native_safe_halt'))
     assert not lost_timer(text.format('77 Comm: iommu', '_raw_spin_lock'))
     assert not lost_timer(text.format('0 Comm: swapper/0', '_raw_spin_lock'))
+    # Where the kernel knows by itself that the CPU is idle; or that another is.
+    text = (
+        'NMI backtrace for cpu 1 skipped: idling at native_safe_halt+0xb/0x10\n'
+        'rcu: rcu_preempt kthread timer wakeup didn\'t happen for 5255 jiffies!\n'
+        'rcu: \tPossible timer handling issue on cpu={} timer-softirq=2552\n')
+    assert lost_timer(text.format(1))
+    assert not lost_timer(text.format(0))
     assert not lost_timer(vm.machine.console_text())

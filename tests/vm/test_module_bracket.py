@@ -230,7 +230,7 @@ def test_race(vm, one, seconds):
 
 @pytest.mark.kernels('6.1')
 def test_race_without_the_module(boot):
-    """The control: the same, unprotected, ends this kernel at once."""
+    """The control: the same, unprotected, ends this kernel."""
     vm = boot(Topology(
         ports=['rp1'], cold=[e1000e('nic', 'rp1')], module=True, enable=(),
         kernel_args='modprobe.blacklist=e1000e oops=panic softlockup_panic=1',

@@ -45,9 +45,11 @@ def unexpected(found: list[str], expected: Iterable[str]) -> list[str]:
 # (rcu_check_gp_kthread_expired_fqs_timer() in kernel/rcu/tree_stall.h). One
 # that is busy with interrupts off is no such case.
 _LOST_TIMER = re.compile(
-    r"(?:Comm: swapper/\d+ (?:.*\n){1,5}.*RIP: 0010:\w*(?:halt|idle)"
-    r"|NMI backtrace for cpu \d+ skipped: idling at )"
-    r"(?:.*\n)*?.*kthread timer wakeup didn't happen")
+    r"Comm: swapper/\d+ (?:.*\n){1,5}.*RIP: 0010:\w*(?:halt|idle)"
+    r"(?:.*\n)*?.*kthread timer wakeup didn't happen"
+    r"|NMI backtrace for cpu (\d+) skipped: idling at .*\n"
+    r".*kthread timer wakeup didn't happen.*\n"
+    r".*Possible timer handling issue on cpu=\1 ")
 
 
 def lost_timer(console: str) -> bool:
