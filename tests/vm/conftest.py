@@ -20,7 +20,8 @@ from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from vmtest import VM, EmulatorFailed, Topology, cache, client, kernel, tree  # noqa: E402
+from vmtest import (VM, EmulatorFailed, Topology, cache, client,  # noqa: E402
+                    kernel, policyd, tree)
 
 # How often a test is run again whose machine the emulator has failed.
 _RETRIES = 2
@@ -40,6 +41,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     "install DESTDIR='; by default it is made here")
     group.addoption('--long', action='store_true', help='races and stress '
                     'for a minute each, and not for some seconds')
+    group.addoption('--brief', action='store_true', help='not everything on '
+                    'every kernel: see the README')
     group.addoption('--soak', type=int, default=60, metavar='SECONDS',
                     help='how long test_soak.py goes on, each time')
 
@@ -47,6 +50,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line('markers', 'kernels(*names): the kernels that '
                             'this scenario is for, as "6.12"')
+    config.addinivalue_line('markers', 'brief(*names): the kernels that '
+                            'this scenario is for with --brief, if any')
     config.addinivalue_line('markers', 'fresh_vm: this test wants a machine '
                             'of its own, booted for it')
     wanted = config.getoption('--kernel')
@@ -63,8 +68,32 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize('kernel_release', names, scope='module')
 
 
+def _is_brief(item: pytest.Item) -> bool:
+    """Whether --brief has it.
+
+    What is done alike with the module and without is done with it on the
+    kernel that needs it most, and without it on the other.
+    """
+    params = getattr(getattr(item, 'callspec', None), 'params', {})
+    release = params.get('kernel_release')
+    mark = item.get_closest_marker('brief')
+    if mark and release not in mark.args:
+        return False
+    usual = 'module' if release == '6.1' else 'sysfs'
+    return params.get('backend', usual) == usual
+
+
 @pytest.hookimpl(trylast=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+def pytest_collection_modifyitems(config: pytest.Config,
+                                  items: list[pytest.Item]) -> None:
+    if config.getoption('--brief'):
+        left_out = [item for item in items if not _is_brief(item)]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
+    _sort(items)
+
+
+def _sort(items: list[pytest.Item]) -> None:
     """Keeps a file's tests of one kernel together: each change is a boot.
 
     pytest would go to and fro where a test has parameters of its own.
@@ -228,10 +257,19 @@ def nothing_left(vm: VM) -> Iterator[None]:
     vm.wait(look, what='nothing to be left')
 
 
+@pytest.fixture(params=['sysfs', 'module'])
+def backend(vm: VM, request: pytest.FixtureRequest) -> str:
+    """With the kernel module, and without."""
+    policyd.backend(vm, request.param)
+    return str(request.param)
+
+
 @pytest.fixture
 def seconds(pytestconfig: pytest.Config) -> int:
     """How long a race or a stress goes on."""
-    return 60 if pytestconfig.getoption('--long') else 20
+    if pytestconfig.getoption('--long'):
+        return 60
+    return 10 if pytestconfig.getoption('--brief') else 20
 
 
 def _crash(reports: list[pytest.TestReport]) -> str:

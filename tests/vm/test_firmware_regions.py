@@ -32,11 +32,6 @@ FORCED = {'rebind': ['b', True], 'force': ['b', True]}
 pytestmark = pytest.mark.usefixtures('backend')
 
 
-@pytest.fixture(params=['sysfs', 'module'])
-def backend(vm, request):
-    policyd.backend(vm, request.param)
-
-
 @pytest.fixture
 def rule(vm):
     """rule(device, text); afterwards everything is as at boot."""

@@ -35,6 +35,7 @@ def test_status_and_both_outputs_are_exact(vm):
         vm.run('exit 3')
 
 
+@pytest.mark.brief()
 def test_much_output_comes_back_whole(vm):
     # Hex of noise: shrinks to half, as a journal would shrink more.
     result = vm.run('head -c 1000000 /dev/urandom > /tmp/noise; '
@@ -167,6 +168,7 @@ def test_leaks_of_the_module_are_told_from_others():
         == [entry.rstrip() for entry in ours]
 
 
+@pytest.mark.brief()
 def test_a_crash_of_qemu_is_retried(vm, request):
     """QEMU ends by a signal: another machine, and this test once more."""
     if not getattr(request.config, 'qemu_was_killed', False):
@@ -176,12 +178,14 @@ def test_a_crash_of_qemu_is_retried(vm, request):
     assert vm.out('echo alive') == 'alive'
 
 
+@pytest.mark.brief()
 def test_a_panic_of_the_bare_kernel_is_no_verdict(boot):
     """Nothing of what is tested has run then."""
     with pytest.raises(EmulatorFailed, match='Kernel panic'):
         boot(Topology(kernel_args='rdinit=/none'))
 
 
+@pytest.mark.brief()
 def test_a_lost_timer_is_told_from_a_busy_cpu(vm):
     text = (
         'rcu: INFO: rcu_preempt detected stalls on CPUs/tasks:\n'

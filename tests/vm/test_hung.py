@@ -34,12 +34,6 @@ IDENTITY = 'rebind = always\ndomain = identity\n'
 pytestmark = pytest.mark.usefixtures('backend')
 
 
-@pytest.fixture(params=['sysfs', 'module'])
-def backend(vm, request):
-    policyd.backend(vm, request.param)
-    return request.param
-
-
 def stay(vm, where, how):
     vm.run(f'echo {"Y" if how else "N"} > '
            f'/sys/module/{NAME}/parameters/in_{where}')

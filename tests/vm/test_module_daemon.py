@@ -10,6 +10,8 @@ from vmtest import Topology, bus, cache, e1000e, policyd
 from vmtest.client import Client, bind, once, traces, wait_driver
 from vmtest.uevents import Uevents
 
+pytestmark = pytest.mark.brief('6.1')
+
 TOPOLOGY = Topology(
     ports=['rp1', 'rp2'], module=True,
     cold=[e1000e('nic', 'rp1')],

@@ -15,6 +15,8 @@ NIC = '[8086:10d3]\ndomain = identity\n'
 DISK = '[disk]\nmatch-class = 0108\ndomain = DMA-FQ\n'
 DROP_IN = '/run/iommu-policyd/iommu-policyd.conf.d/50-test.conf'
 
+pytestmark = pytest.mark.brief('6.1')
+
 TOPOLOGY = Topology(
     ports=['rp1', 'rp2'], module=True,
     load=['e1000e', 'nvme', 'vfio-pci'],

@@ -10,6 +10,7 @@ from vmtest.client import (bind, override, reload, stays, unbind, wait_driver,
                            write_error, write_type)
 
 pytestmark = [pytest.mark.kernels('6.12', '6.1'),
+              pytest.mark.brief('6.1'),
               pytest.mark.usefixtures('nothing_left')]
 
 TOPOLOGY = Topology(

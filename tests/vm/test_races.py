@@ -21,10 +21,9 @@ PIN = 'iommu-policyd-hold'
 pytestmark = pytest.mark.usefixtures('backend')
 
 
-@pytest.fixture(params=['sysfs', 'module'])
-def backend(vm, request):
-    policyd.backend(vm, request.param)
-    yield request.param
+@pytest.fixture
+def backend(backend, vm):
+    yield backend
     policyd.policies(vm, nic=None)
     override(vm, '')
     assert policyd.call(vm, 'Restore', 'u', vm.group_of('nic')) == ('', '')

@@ -28,14 +28,9 @@ FUNCTIONS = 4
 LEFT = 'ls -A /run/iommu-policyd/transaction'
 
 
-@pytest.fixture(params=['pins', 'module'])
-def fence(vm, request):
-    vm.run('modprobe iommu_policy' if request.param == 'module'
-           else 'modprobe -r iommu_policy')
-    vm.wait(lambda: policyd.manager(vm, 'Backend') ==
-            {'pins': 'sysfs', 'module': 'module'}[request.param],
-            what=request.param)
-    yield request.param
+@pytest.fixture
+def backend(backend, vm):
+    yield backend
     policyd.policies(vm, disk=None)
 
 
@@ -137,7 +132,7 @@ def round_of(vm, step, exchange):
 
 
 @pytest.mark.parametrize('exchange', [nothing, stranger, twin, itself])
-def test_exchanged_at_each_step(vm, fence, exchange):
+def test_exchanged_at_each_step(vm, backend, exchange):
     process, before = pid(vm), files(vm)
     # What comes in its place matters most where it is a stranger.
     steps = STEPS[:-1] if exchange is stranger else STEPS[:-1:3]
@@ -148,7 +143,7 @@ def test_exchanged_at_each_step(vm, fence, exchange):
     assert pid(vm) == process
     vm.wait(lambda: files(vm) == before,
             what='files and children to be as before')
-    if fence == 'module':
+    if backend == 'module':
         assert 'iommu' not in vm.out('ls /sys/class/devlink')
 
 
@@ -176,7 +171,7 @@ def all_virtual(vm, type_):
     return True
 
 
-def test_virtual_functions(vm, fence, kernel_release):
+def test_virtual_functions(vm, backend, kernel_release):
     """They come and go all at once, in the middle of their changes."""
     process, before = pid(vm), files(vm)
     vm.plug(Device('nvme', 'pf', 'rp1', 0, 0, 0, {
@@ -189,7 +184,7 @@ def test_virtual_functions(vm, fence, kernel_release):
            f'{vm.address("pf")}/sriov_drivers_autoprobe')
     # Before 6.4 a type that is written while its device goes ends the kernel,
     # unless the module makes the one wait for the other.
-    races = fence == 'module' or kernel_release != '6.1'
+    races = backend == 'module' or kernel_release != '6.1'
     dice = random.Random(4711)
     for type_ in ('identity', 'DMA-FQ', 'DMA') * 4:
         policyd.policies(vm, disk='[disk]\nmatch-virtual-function = yes\n'
@@ -214,7 +209,7 @@ def test_virtual_functions(vm, fence, kernel_release):
 
 
 @pytest.mark.parametrize('wish', ['blocked', 'SetGroupType'])
-def test_exchanged_while_nobody_looked(vm, fence, wish):
+def test_exchanged_while_nobody_looked(vm, backend, wish):
     """What was kept of a device is not its successor's."""
     policyd.policies(vm, disk=DISK.format('blocked' if wish == 'blocked'
                                           else 'keep'))

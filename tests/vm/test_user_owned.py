@@ -22,12 +22,6 @@ FORCED = {'rebind': ['b', True], 'force': ['b', True]}
 pytestmark = pytest.mark.usefixtures('backend')
 
 
-@pytest.fixture(params=['sysfs', 'module'])
-def backend(vm, request):
-    policyd.backend(vm, request.param)
-    return request.param
-
-
 def rule(vm, text, device='nic'):
     policyd.policies(vm, **{device: f'[{device}]\nrebind = always\n'
                             f'match-address = {vm.address(device)}\n{text}'})
