@@ -383,9 +383,12 @@ static int start_job(struct manager *m, struct group *group, struct transaction 
 		r = sd_event_add_time_relative(m->event, &worker->deadline, CLOCK_MONOTONIC,
 					       m->settings.transaction_timeout_usec, 0, on_deadline, worker);
 	if (r < 0) {
-		/* Nobody would hear of its end. What it has begun is in its record for the next start. */
+		/*
+		 * Nobody would hear of its end. What it has begun is in its record for the next start.
+		 * It may be held up in the kernel: better a process that nobody has waited for.
+		 */
 		kill(pid, SIGKILL);
-		waitpid(pid, NULL, 0);
+		waitpid(pid, NULL, WNOHANG);
 		worker_free(worker);
 	}
 	return r;
