@@ -296,7 +296,8 @@ void manager_load_settings(struct manager *m)
 {
 	enum mode before = m->settings.mode;
 
-	settings_load(m->options->config, &m->settings);
+	settings_load(m->options->config, m->settings_read, &m->settings);
+	m->settings_read = true;
 	log_set_max_level(m->settings.log_level);
 	/* What audit mode only told of is done now, and the other way round told of. */
 	if (m->settings.mode != before)

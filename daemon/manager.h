@@ -36,6 +36,7 @@ struct manager {
 	const struct options *options;
 	sd_event *event;
 	struct settings settings;
+	bool settings_read; /* at least once */
 	struct inventory inventory;
 
 	/* Policy in force, see policy-store.h. */

@@ -59,9 +59,10 @@ static const char *take(struct settings *settings, const char *key, const char *
 	unsigned long number;
 
 	if (strcmp(key, "Mode") == 0) {
-		if (strcasecmp(value, "enforce") != 0 && strcasecmp(value, "audit") != 0)
-			return "enforce or audit";
-		settings->mode = strcasecmp(value, "audit") == 0 ? MODE_AUDIT : MODE_ENFORCE;
+		/* Whoever writes anything else than "enforce" may have meant that nothing shall be changed. */
+		settings->mode = strcasecmp(value, "enforce") == 0 ? MODE_ENFORCE : MODE_AUDIT;
+		if (settings->mode == MODE_AUDIT && strcasecmp(value, "audit") != 0)
+			return "enforce or audit, and is taken as audit";
 	} else if (strcmp(key, "MaxWorkers") == 0) {
 		if (!parse_number(value, 1, MAX_WORKERS_LIMIT, &number))
 			return "a number from 1 to 256";
@@ -107,23 +108,21 @@ static char *next_line(char *buffer, int size, void *userdata)
 	const char *line;
 	size_t length;
 
-	for (;;) {
-		if (!*reader->rest)
-			return NULL;
-		line = reader->rest;
-		length = strcspn(line, "\n");
-		reader->rest += length + (line[length] ? 1 : 0);
-		reader->line++;
-		if (length > 0 && line[length - 1] == '\r')
-			length--;
-		/* What is wrong with a line is told with its words in it. */
-		if (length + 2 > (size_t)size)
-			log_warning("%s:%u: the line is too long and is left aside", reader->path, reader->line);
-		else if (text_check(line, length, NULL) != TEXT_CLEAN)
-			log_warning("%s:%u: the line is no printable UTF-8 and is left aside", reader->path,
-				    reader->line);
-		else
-			break;
+	if (!*reader->rest)
+		return NULL;
+	line = reader->rest;
+	length = strcspn(line, "\n");
+	reader->rest += length + (line[length] ? 1 : 0);
+	reader->line++;
+	if (length > 0 && line[length - 1] == '\r')
+		length--;
+	/* What is wrong with a line is told with its words in it; an empty line in its place keeps inih's count right. */
+	if (length + 2 > (size_t)size) {
+		log_warning("%s:%u: the line is too long and is left aside", reader->path, reader->line);
+		length = 0;
+	} else if (text_check(line, length, NULL) != TEXT_CLEAN) {
+		log_warning("%s:%u: the line is no printable UTF-8 and is left aside", reader->path, reader->line);
+		length = 0;
 	}
 	memcpy(buffer, line, length);
 	buffer[length] = '\0';
@@ -142,8 +141,8 @@ static int on_key(void *userdata, const char *section, const char *key, const ch
 	}
 	expected = take(reader->settings, key, value);
 	if (expected)
-		log_warning("%s:%u: [Daemon] %s: %s is left aside (expected %s)", reader->path, reader->line, key, value,
-			    expected);
+		log_warning("%s:%u: [Daemon] %s: %s is not understood (expected %s)", reader->path, reader->line, key,
+			    value, expected);
 	return 1;
 }
 
@@ -156,7 +155,8 @@ void settings_parse(const char *text, const char *path, struct settings *setting
 		log_warning("%s:%d: a line is no section and no KEY=VALUE, and is left aside", path, r);
 }
 
-static void read_settings(const char *path, struct settings *settings)
+/* Returns whether the file has been read, or is not there to be read. */
+static bool read_settings(const char *path, struct settings *settings)
 {
 	char fault[TRUSTED_FAULT_SIZE];
 	_cleanup_close_ int fd = trusted_open(path, SETTINGS_MAX, fault);
@@ -164,17 +164,18 @@ static void read_settings(const char *path, struct settings *settings)
 	int r;
 
 	if (fd == -ENOENT || fd == -ENODATA)
-		return;
+		return true;
 	if (fd < 0) {
-		log_warning("%s: left aside: %s", path, fault);
-		return;
+		log_error("%s: not read: %s", path, fault);
+		return false;
 	}
 	r = read_fd(fd, SETTINGS_MAX, &text);
 	if (r < 0) {
-		log_warning("%s: left aside: %s", path, r == -EBADMSG ? "it holds a NUL byte" : strerror(-r));
-		return;
+		log_error("%s: not read: %s", path, r == -EBADMSG ? "it holds a NUL byte" : strerror(-r));
+		return false;
 	}
 	settings_parse(text, path, settings);
+	return true;
 }
 
 static bool is_drop_in(const char *name)
@@ -184,6 +185,7 @@ static bool is_drop_in(const char *name)
 	return name[0] != '.' && length > 5 && strcmp(name + length - 5, ".conf") == 0;
 }
 
+/* 1: it is there, 0: it is not, or an error that has been logged. */
 static int list_drop_ins(const char *path, char ***names)
 {
 	_cleanup_closedir_ DIR *dir = opendir(path);
@@ -192,37 +194,44 @@ static int list_drop_ins(const char *path, char ***names)
 	struct stat st;
 	int r;
 
-	if (!dir || fstat(dirfd(dir), &st) < 0)
-		return errno == ENOENT ? 0 : -errno;
+	if (!dir && errno == ENOENT)
+		return 0;
+	if (!dir || fstat(dirfd(dir), &st) < 0) {
+		log_error("%s: not read: %s", path, strerror(errno));
+		return -EIO;
+	}
 	distrusted = trusted_distrust(&st);
 	if (distrusted) {
-		log_warning("%s: left aside: the folder %s", path, distrusted);
-		return 0;
+		log_error("%s: not read: the folder %s", path, distrusted);
+		return -EPERM;
 	}
-	while ((entry = readdir(dir)) && strv_len(*names) < DROP_INS_MAX)
+	while ((entry = readdir(dir)))
 		if (is_drop_in(entry->d_name) && !strv_contains(*names, entry->d_name)) {
-			r = strv_add(names, entry->d_name);
-			if (r < 0)
+			r = strv_len(*names) < DROP_INS_MAX ? strv_add(names, entry->d_name) : -E2BIG;
+			if (r < 0) {
+				log_error("%s: not read: %s (expected at most %d files)", path, strerror(-r),
+					  DROP_INS_MAX);
 				return r;
+			}
 		}
 	return 1;
 }
 
 /* As systemd's: one order of names over all folders, a name in an earlier folder hides it in the later ones. */
-static void read_drop_ins(struct settings *settings)
+static bool read_drop_ins(struct settings *settings)
 {
 	static const char *const dirs[] = { "/etc/iommu-policyd/" SETTINGS_NAME ".d",
 					    "/run/iommu-policyd/" SETTINGS_NAME ".d",
 					    "/usr/lib/iommu-policyd/" SETTINGS_NAME ".d" };
 	_cleanup_strv_ char **names = NULL;
 	bool usable[ARRAY_LEN(dirs)] = {};
+	bool whole = true;
 
 	for (size_t i = 0; i < ARRAY_LEN(dirs); i++) {
 		int r = list_drop_ins(dirs[i], &names);
 
 		usable[i] = r > 0;
-		if (r < 0)
-			log_warning("%s: left aside: %s", dirs[i], strerror(-r));
+		whole = whole && r >= 0;
 	}
 	strv_sort(names);
 	for (char **name = names; name && *name; name++)
@@ -232,16 +241,28 @@ static void read_drop_ins(struct settings *settings)
 
 			/* A link counts where it is, not where it leads to. */
 			if (path && lstat(path, &st) == 0) {
-				read_settings(path, settings);
+				whole = read_settings(path, settings) && whole;
 				break;
 			}
 		}
+	return whole;
 }
 
-void settings_load(const char *path, struct settings *ret)
+void settings_load(const char *path, bool again, struct settings *settings)
 {
-	*ret = settings_default;
-	read_settings(path ? path : "/etc/iommu-policyd/" SETTINGS_NAME, ret);
+	struct settings found = settings_default;
+	bool whole = read_settings(path ? path : "/etc/iommu-policyd/" SETTINGS_NAME, &found);
+
 	if (!path)
-		read_drop_ins(ret);
+		whole = read_drop_ins(&found) && whole;
+	if (!whole && again) {
+		log_error("The settings could not be read as a whole: those from before stay in force");
+		return;
+	}
+	if (!whole) {
+		found.mode = MODE_AUDIT;
+		log_error("The settings could not be read as a whole: nothing is changed (Mode=audit) until they are "
+			  "mended and read again");
+	}
+	*settings = found;
 }

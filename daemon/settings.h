@@ -31,9 +31,12 @@ extern const struct settings settings_default;
  * Reads /etc/iommu-policyd/iommu-policyd.conf and the drop-ins of
  * iommu-policyd.conf.d below /etc, /run and /usr/lib, PATH instead of all that
  * where it is not NULL. A line that is wrong is logged with its place and
- * leaves the default; a setting never keeps the daemon from starting.
+ * leaves the default, but a Mode that is not understood is audit. With a file
+ * that cannot be read or believed (see policy/trusted.h) *SETTINGS stay as they
+ * are if they are read AGAIN, and else are those that could be read, in audit
+ * mode: such a file may have said so. Nothing here keeps the daemon from starting.
  */
-void settings_load(const char *path, struct settings *ret);
+void settings_load(const char *path, bool again, struct settings *settings);
 
 /* The text of one such file; PATH is for messages. */
 void settings_parse(const char *text, const char *path, struct settings *settings);

@@ -206,19 +206,19 @@ START_TEST(settings_file)
 
 	fake_file("# comment\n[Daemon]\nMode = Audit\nMaxWorkers = 3\nTransactionTimeoutSec=9\nLogLevel=debug\n",
 		  "settings");
-	settings_load(path, &settings);
+	settings_load(path, false, &settings);
 	ck_assert(settings.gate && settings.gate_on_timeout == GATE_OPEN);
 	ck_assert_uint_eq(settings.gate_timeout_usec, 10 * USEC_PER_SEC);
 	ck_assert_int_eq(settings.mode, MODE_AUDIT);
 	ck_assert_uint_eq(settings.max_workers, 3);
 	ck_assert_uint_eq(settings.transaction_timeout_usec, 9 * USEC_PER_SEC);
 	ck_assert_int_eq(settings.log_level, LOG_DEBUG);
-	/* What is wrong leaves the default, whatever is right beside it holds. */
+	/* What is wrong leaves the default, but for a mode; whatever is right beside it holds. */
 	fake_file("[Daemon]\nMode=maybe\nMaxWorkers=0\nTransactionTimeoutSec=1h\nMaxWorker=3\n[Other]\nMode=audit\n"
 		  "garbage\n[Daemon]\nLogLevel=7\n",
 		  "settings");
-	settings_load(path, &settings);
-	ck_assert_int_eq(settings.mode, settings_default.mode);
+	settings_load(path, false, &settings);
+	ck_assert_int_eq(settings.mode, MODE_AUDIT);
 	ck_assert_uint_eq(settings.max_workers, settings_default.max_workers);
 	ck_assert_uint_eq(settings.transaction_timeout_usec, settings_default.transaction_timeout_usec);
 	ck_assert_int_eq(settings.log_level, LOG_DEBUG);
@@ -231,15 +231,15 @@ START_TEST(settings_of_the_gate)
 	struct settings settings;
 
 	fake_file("[Daemon]\nGate=off\nGateTimeoutSec=3600\nGateOnTimeout = Hold\n", "settings");
-	settings_load(path, &settings);
+	settings_load(path, false, &settings);
 	ck_assert(!settings.gate && settings.gate_on_timeout == GATE_HOLD);
 	ck_assert_uint_eq(settings.gate_timeout_usec, 3600 * USEC_PER_SEC);
 	fake_file("[Daemon]\nGate=maybe\nGateTimeoutSec=3601\nGateOnTimeout=shut\n", "settings");
-	settings_load(path, &settings);
+	settings_load(path, false, &settings);
 	ck_assert(settings.gate && settings.gate_on_timeout == GATE_OPEN);
 	ck_assert_uint_eq(settings.gate_timeout_usec, 10 * USEC_PER_SEC);
 	fake_file("[Daemon]\nGate=\nGateTimeoutSec=0\nGateOnTimeout=\n", "settings");
-	settings_load(path, &settings);
+	settings_load(path, false, &settings);
 	ck_assert(settings.gate && settings.gate_on_timeout == GATE_OPEN);
 	ck_assert_uint_eq(settings.gate_timeout_usec, 10 * USEC_PER_SEC);
 }

@@ -197,7 +197,7 @@ START_TEST(record_of_what_it_cannot_hold)
 END_TEST
 
 /* What SETTINGS_LOAD has to say. */
-static char *load_settings(struct settings *settings)
+static char *load_settings(bool again, struct settings *settings)
 {
 	_cleanup_free_ char *log = strf("%s/log", fake_sysfs_root());
 	int saved = dup(STDERR_FILENO), fd = open(log, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -206,7 +206,7 @@ static char *load_settings(struct settings *settings)
 	ck_assert(saved >= 0 && fd >= 0);
 	log_set_console(true);
 	ck_assert_int_ge(dup2(fd, STDERR_FILENO), 0);
-	settings_load(path, settings);
+	settings_load(path, again, settings);
 	ck_assert_int_ge(dup2(saved, STDERR_FILENO), 0);
 	close(saved);
 	close(fd);
@@ -217,13 +217,21 @@ static char *load_settings(struct settings *settings)
 static void check_settings(const char *expected)
 {
 	struct settings settings;
-	_cleanup_free_ char *text = load_settings(&settings);
+	struct settings before = { .mode = MODE_ENFORCE, .max_workers = 77 };
+	_cleanup_free_ char *text = load_settings(false, &settings);
+	_cleanup_free_ char *again = load_settings(true, &before);
 
-	ck_assert_int_eq(settings.mode, MODE_ENFORCE);
 	if (!expected) {
+		ck_assert_int_eq(settings.mode, MODE_ENFORCE);
 		ck_assert_str_eq(text, "");
 		return;
 	}
+	/* It may have asked for it; and who had asked for something else before still has that. */
+	ck_assert_int_eq(settings.mode, MODE_AUDIT);
+	ck_assert_ptr_nonnull(strstr(text, "(Mode=audit)"));
+	ck_assert_int_eq(before.mode, MODE_ENFORCE);
+	ck_assert_uint_eq(before.max_workers, 77);
+	ck_assert_ptr_nonnull(strstr(again, "stay in force"));
 	ck_assert_msg(strstr(text, path) && strstr(text, expected), "'%s' lacks '%s'", text, expected);
 	ck_assert_int_eq(text_check(text, strcspn(text, "\n"), NULL), TEXT_CLEAN);
 }
@@ -241,7 +249,7 @@ START_TEST(settings_masked_or_missing)
 	struct settings settings;
 
 	make_file(SETTINGS);
-	free(load_settings(&settings));
+	free(load_settings(false, &settings));
 	ck_assert_int_eq(settings.mode, MODE_AUDIT);
 	ck_assert_int_eq(unlink(path), 0);
 	check_settings(NULL);
@@ -266,7 +274,7 @@ START_TEST(settings_lines)
 		_cleanup_free_ char *text = NULL;
 
 		make_file(lines_text);
-		text = load_settings(&settings);
+		text = load_settings(false, &settings);
 		ck_assert_ptr_nonnull(strstr(text, ":2: the line is no printable UTF-8"));
 		ck_assert_int_eq(text_check(text, strcspn(text, "\n"), NULL), TEXT_CLEAN);
 		ck_assert_int_eq(settings.mode, MODE_ENFORCE);
