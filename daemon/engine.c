@@ -8,6 +8,7 @@
 #include "daemon/engine-tell.h"
 #include "daemon/engine.h"
 #include "daemon/group-store.h"
+#include "daemon/leftover.h"
 #include "daemon/log.h"
 #include "daemon/module.h"
 #include "daemon/owner.h"
@@ -339,6 +340,8 @@ void engine_evaluate(struct manager *m, struct group *group, unsigned triggers)
 	}
 	if (group->type != type)
 		bus_group_changed(m, group, BUS_DIRTY_TYPE);
+	if (leftover_undo(m, group, triggers))
+		return;
 	if (!group->boot_known) {
 		group_store_load(group);
 		group->boot_known = true;
@@ -448,7 +451,7 @@ static void finish_recovery(struct manager *m, struct group *group, const struct
 	if (!again)
 		decided_first_time(group);
 	/* Also where nothing has happened meanwhile: the type may be what it was to be. */
-	manager_queue_group(m, group->id, again);
+	manager_queue_group(m, group->id, leftover_is_there(group) ? 0 : again);
 }
 
 void engine_finished(struct manager *m, struct group *group, const struct transaction *t, const struct outcome *outcome,
@@ -524,8 +527,8 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		   (outcome->error == ESTALE || outcome->error == ENODEV || outcome->error == ENOENT)) {
 		/* Devices came or went meanwhile, which is no failure: for those that are there now it is done again. */
 		manager_queue_group(m, group->id, again);
-	} else if (outcome->result == RESULT_FAILED && outcome->error == ENOLINK) {
-		/* The kernel module was unloaded under the worker: once more, without it. */
+	} else if (outcome->result == RESULT_FAILED && outcome->again) {
+		/* The kernel module was unloaded under the worker, or it had to wait for an older one. */
 		manager_queue_group(m, group->id, again | TRIGGER_PLUGGED);
 	} else {
 		struct news news = {

@@ -30,15 +30,33 @@ static int note_overrides(struct transaction *t, const struct transaction_device
 
 		if (device->bridge)
 			continue;
-		r = fence_read_override(device->address, &override);
+		r = fence_read_override(device, &override);
 		if (r < 0) {
 			*failed = device;
 			return r;
 		}
 		free(device->override);
 		device->override = override;
+		/* Of a change of which nothing else is known; see drop_pins(). */
+		if (override && strcmp(override, TRANSACTION_PIN) == 0) {
+			free(override);
+			device->override = NULL;
+		}
 	}
 	return t->record_dir ? record_write(t->record_dir, t) : 0;
+}
+
+/* Pins that nobody will take away, for their record is lost. Without them the hold is fence enough. */
+static void drop_pins(const struct transaction *t)
+{
+	for (size_t i = 0; i < t->n_devices; i++) {
+		_cleanup_free_ char *override = NULL;
+
+		if (!t->devices[i].bridge && transaction_same_device(&t->devices[i]) &&
+		    sysfs_read_override(t->devices[i].dir_fd, t->devices[i].address, &override) >= 0 && override &&
+		    strcmp(override, TRANSACTION_PIN) == 0)
+			sysfs_write_override(t->devices[i].dir_fd, t->devices[i].address, NULL);
+	}
 }
 
 static int hold(struct transaction *t, const struct transaction_device **failed)
@@ -58,6 +76,8 @@ static int hold(struct transaction *t, const struct transaction_device **failed)
 		free(t->in_the_way);
 		t->in_the_way = module_holder_describe(&done.holder);
 	}
+	if (r == 0)
+		drop_pins(t);
 	return r;
 }
 
@@ -72,12 +92,12 @@ static int write_override(const struct transaction *t, const struct transaction_
 		return 0;
 	if (!transaction_same_device(device))
 		return -ENODEV;
-	r = sysfs_read_override(device->address, &override);
+	r = sysfs_read_override(device->dir_fd, device->address, &override);
 	if (r < 0)
 		return r;
 	if (strcmp(strempty(override), strempty(device->override)) != 0)
 		return 0;
-	return sysfs_write_override(device->address, value);
+	return sysfs_write_override(device->dir_fd, device->address, value);
 }
 
 static int release(struct transaction *t, const struct transaction_device **failed)

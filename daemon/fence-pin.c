@@ -17,7 +17,7 @@ static int note_override(struct transaction *t, struct transaction_device *devic
 	if (!transaction_same_device(device))
 		return -ENODEV;
 	/* It must come back from the record exactly as it was. */
-	r = fence_read_override(device->address, &override);
+	r = fence_read_override(device, &override);
 	if (r < 0)
 		return r;
 	device->pinned = true;
@@ -41,7 +41,7 @@ static int pin(struct transaction *t, struct transaction_device *device)
 	/* To write the record takes a while, and the kernel offers no way to compare and write at once. */
 	while ((r = note_override(t, device)) > 0)
 		;
-	return r < 0 ? r : sysfs_write_override(device->address, TRANSACTION_PIN);
+	return r < 0 ? r : sysfs_write_override(device->dir_fd, device->address, TRANSACTION_PIN);
 }
 
 static int pin_all(struct transaction *t, const struct transaction_device **failed)
@@ -68,12 +68,12 @@ static int unpin(const struct transaction *t, const struct transaction_device *d
 
 	if (!transaction_same_device(device))
 		return -ENODEV;
-	r = sysfs_read_override(device->address, &override);
+	r = sysfs_read_override(device->dir_fd, device->address, &override);
 	if (r < 0)
 		return r;
 	if (!override || strcmp(override, TRANSACTION_PIN) != 0)
 		return 0;
-	return sysfs_write_override(device->address, fence_final_override(t, device));
+	return sysfs_write_override(device->dir_fd, device->address, fence_final_override(t, device));
 }
 
 static int unpin_all(struct transaction *t, const struct transaction_device **failed)

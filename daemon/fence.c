@@ -34,7 +34,7 @@ bool fence_is_overruled(const struct transaction *t, const struct transaction_de
 {
 	_cleanup_free_ char *override = NULL;
 
-	return sysfs_read_override(device->address, &override) >= 0 &&
+	return sysfs_read_override(device->dir_fd, device->address, &override) >= 0 &&
 	       strcmp(strempty(override), strempty(fence_final_override(t, device))) != 0;
 }
 
@@ -45,12 +45,12 @@ static bool is_plain_name(const char *s)
 	return length > 0 && length < 128 && !s[length];
 }
 
-int fence_read_override(const char *address, char **ret)
+int fence_read_override(const struct transaction_device *device, char **ret)
 {
 	_cleanup_free_ char *override = NULL;
 	int r;
 
-	r = sysfs_read_override(address, &override);
+	r = sysfs_read_override(device->dir_fd, device->address, &override);
 	if (r < 0)
 		return r;
 	if (override && !is_plain_name(override))

@@ -43,6 +43,6 @@ const char *fence_final_override(const struct transaction *t, const struct trans
 bool fence_is_overruled(const struct transaction *t, const struct transaction_device *device);
 
 /* Reads a driver_override that is to be put back later: -EBADMSG where a record could not hold it as it is. */
-int fence_read_override(const char *address, char **ret);
+int fence_read_override(const struct transaction_device *device, char **ret);
 
 #endif

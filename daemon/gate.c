@@ -137,7 +137,7 @@ static bool is_settled(const struct manager *m, const struct held *held, uint64_
 	if (!group)
 		return late;
 	if (worker_is_late(group))
-		return true;
+		return !device->fresh || (late && m->settings.gate_on_timeout != GATE_HOLD);
 	if (!manager_group_settled(m, group))
 		return false;
 	/* Fresh: its first decision has not been made, as while the other functions of its slot are waited for. */

@@ -45,19 +45,27 @@ static void write_body(FILE *f, const void *data)
 struct loader {
 	struct group *group;
 	struct group read; /* only what the file tells */
-	bool same; /* one of its devices is the group's */
+	bool *same; /* for each of the group's devices: it is one of the file's */
 };
 
+static bool is_any_same(const struct loader *loader)
+{
+	for (size_t i = 0; i < loader->group->n_devices; i++)
+		if (loader->same[i])
+			return true;
+	return false;
+}
+
 /* "ADDRESS DRIVER"; of a device that is not there any more it is no matter. */
-static int take_given(struct group *group, const char *value)
+static int take_given(const struct loader *loader, const char *value)
 {
 	const char *space = strchr(value, ' ');
 	size_t length = space ? (size_t)(space - value) : 0;
 
-	for (size_t i = 0; space && i < group->n_devices; i++) {
-		struct device *device = group->devices[i];
+	for (size_t i = 0; space && i < loader->group->n_devices; i++) {
+		struct device *device = loader->group->devices[i];
 
-		if (strlen(device->address) == length && strncmp(device->address, value, length) == 0)
+		if (loader->same[i] && strlen(device->address) == length && strncmp(device->address, value, length) == 0)
 			return replace_str(&device->given_driver, space + 1);
 	}
 	return 0;
@@ -75,10 +83,10 @@ static int on_key(void *userdata, const char *section, const char *key, const ch
 			char text[DEVICE_SIZE];
 
 			format_device(loader->group->devices[i], text, sizeof(text));
-			loader->same |= strcmp(text, value) == 0;
+			loader->same[i] |= strcmp(text, value) == 0;
 		}
 	} else if (strcmp(key, "given") == 0) {
-		return take_given(loader->group, value) >= 0;
+		return take_given(loader, value) >= 0;
 	} else if (strcmp(key, "boot-type") == 0) {
 		read->boot_type = domain_from_string(value);
 	} else if (strcmp(key, "applied") == 0) {
@@ -106,18 +114,19 @@ static int on_key(void *userdata, const char *section, const char *key, const ch
 
 void group_store_load(struct group *group)
 {
-	struct loader loader = { .group = group };
+	_cleanup_free_ bool *same = calloc(group->n_devices + 1, sizeof(*same));
+	struct loader loader = { .group = group, .same = same };
 	struct group *read = &loader.read;
 	char name[16];
 	int r;
 
 	group->boot_type = group->type == DOMAIN_BLOCKED ? DOMAIN_DMA : group->type;
 	snprintf(name, sizeof(name), "%u", group->id);
-	r = state_file_read(GROUP_STORE_DIR, name, on_key, &loader);
+	r = same ? state_file_read(GROUP_STORE_DIR, name, on_key, &loader) : -ENOMEM;
 	if (r < 0 && r != -ENOENT)
 		log_warning("Group %u: %s/%s is not usable and left aside: %s", group->id, GROUP_STORE_DIR, name,
 			    state_file_describe(r));
-	if (r >= 0 && loader.same) {
+	if (r >= 0 && is_any_same(&loader)) {
 		if (domain_is_type(read->boot_type))
 			group->boot_type = read->boot_type;
 		group->applied = read->applied;

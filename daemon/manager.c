@@ -13,6 +13,7 @@
 #include "daemon/bus.h"
 #include "daemon/engine.h"
 #include "daemon/gate.h"
+#include "daemon/group-lock.h"
 #include "daemon/group-store.h"
 #include "daemon/log.h"
 #include "daemon/manager.h"
@@ -338,7 +339,7 @@ static int take_lock(void)
 	int fd, r;
 
 	if ((r = state_dir_make(RUN_DIR)) < 0 || (r = state_dir_make(GROUP_STORE_DIR)) < 0 ||
-	    (r = state_dir_make(RECORD_DIR)) < 0) {
+	    (r = state_dir_make(RECORD_DIR)) < 0 || (r = state_dir_make(GROUP_LOCK_DIR)) < 0) {
 		log_error("Cannot create %s: %s", RUN_DIR, strerror(-r));
 		return r;
 	}

@@ -68,6 +68,7 @@ struct manager {
 	sd_event_source *claim_source;
 	sd_event_source *backoff_source;
 	sd_event_source *user_source; /* see user-watch.h */
+	unsigned user_looks;
 
 	sd_bus *bus;
 	sd_event_source *bus_retry_source, *flush_source;

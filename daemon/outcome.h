@@ -30,6 +30,7 @@ struct outcome {
 	enum problem problem;
 	int error; /* positive errno of the step that failed, 0 for none */
 	bool held; /* RESULT_PENDING: for a hold or a claim of somebody else, to which the kernel module testifies */
+	bool again; /* RESULT_FAILED: nothing is left of it, and it is to be decided and begun anew */
 	bool claimed; /* RESULT_DONE: the kernel module has claimed the group's DMA for a quarantine */
 	struct user user; /* PROBLEM_USER_OWNED: who it is, as far as that is known */
 	char reason[1024]; /* for a person; "" with RESULT_DONE and nothing to say */

@@ -4,6 +4,7 @@
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include <ini.h>
 
@@ -112,17 +113,23 @@ int state_file_read(const char *dir, const char *name,
 	return r == 0 ? 0 : r == -2 ? -ENOMEM : -EBADMSG;
 }
 
+/* A worker of an earlier daemon may still be between its write and its rename. */
+#define LEFT_SEC 60
+
 /* What a process that was killed has left between its write and its rename. */
 void state_dir_clean(const char *dir)
 {
 	int fd = open_dir(dir);
 	_cleanup_closedir_ DIR *d = fd < 0 ? NULL : fdopendir(fd);
+	time_t now = time(NULL);
 	struct dirent *entry;
+	struct stat st;
 
 	while (d && (entry = readdir(d))) {
 		size_t length = strlen(entry->d_name);
 
-		if (entry->d_name[0] == '.' && length > 5 && strcmp(entry->d_name + length - 4, ".new") == 0)
+		if (entry->d_name[0] == '.' && length > 5 && strcmp(entry->d_name + length - 4, ".new") == 0 &&
+		    fstatat(dirfd(d), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) == 0 && (!S_ISREG(st.st_mode) || st.st_mtime + LEFT_SEC < now))
 			unlinkat(dirfd(d), entry->d_name, 0);
 	}
 }

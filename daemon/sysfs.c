@@ -180,11 +180,19 @@ int sysfs_read_device(const char *address, struct sysfs_device *ret)
 	struct sysfs_device device = {};
 	_cleanup_free_ char *removable = NULL;
 	_cleanup_free_ char *physfn = NULL;
+	_cleanup_free_ char *folder = NULL;
 	uint8_t header = 0;
+	struct stat st;
 	int r;
 
 	if (!address_is_valid(address))
 		return -EINVAL;
+	folder = sysfs_device_path(address, "");
+	if (!folder)
+		return -ENOMEM;
+	if (stat(folder, &st) < 0)
+		return -errno;
+	device.inode = st.st_ino;
 	if ((r = read_u16(address, "vendor", &device.vendor)) < 0 ||
 	    (r = read_u16(address, "device", &device.device)) < 0 ||
 	    (r = read_u16(address, "subsystem_vendor", &device.subvendor)) < 0 ||
@@ -290,12 +298,20 @@ int sysfs_device_driver(const char *address, char **ret)
 	return r;
 }
 
-int sysfs_read_override(const char *address, char **ret)
+static char *override_path(int dir_fd, const char *address)
 {
+	return dir_fd > 0 ? strdup("driver_override") : sysfs_device_path(address, "driver_override");
+}
+
+int sysfs_read_override(int dir_fd, const char *address, char **ret)
+{
+	_cleanup_free_ char *path = override_path(dir_fd, address);
 	_cleanup_free_ char *value = NULL;
 	int r;
 
-	r = read_device_attribute(address, "driver_override", &value);
+	if (!path)
+		return -ENOMEM;
+	r = sysfs_read_attribute_at(dir_fd > 0 ? dir_fd : AT_FDCWD, path, &value);
 	if (r < 0)
 		return r == -ENOENT ? -ENODEV : r;
 	/* The kernel prints a missing override so. */
@@ -306,15 +322,15 @@ int sysfs_read_override(const char *address, char **ret)
 	return 0;
 }
 
-int sysfs_write_override(const char *address, const char *override)
+int sysfs_write_override(int dir_fd, const char *address, const char *override)
 {
-	_cleanup_free_ char *path = sysfs_device_path(address, "driver_override");
+	_cleanup_free_ char *path = override_path(dir_fd, address);
 	_cleanup_free_ char *line = strf("%s\n", strempty(override));
 	int r;
 
 	if (!path || !line)
 		return -ENOMEM;
-	r = failpoint_around("override", write_attribute_at(AT_FDCWD, path, line));
+	r = failpoint_around("override", write_attribute_at(dir_fd > 0 ? dir_fd : AT_FDCWD, path, line));
 	return r == -ENOENT ? -ENODEV : r;
 }
 

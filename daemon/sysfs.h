@@ -24,6 +24,7 @@ void sysfs_set_root(const char *root);
 struct sysfs_device {
 	uint16_t vendor, device, subvendor, subdevice;
 	uint32_t class_code;
+	uint64_t inode; /* of its directory, which the kernel gives to no other one until the next boot */
 	bool bridge;
 	bool removable;
 	bool untrusted;
@@ -36,11 +37,17 @@ struct sysfs_device {
 int sysfs_read_device(const char *address, struct sysfs_device *ret);
 void sysfs_device_clear(struct sysfs_device *device);
 
-/* Vendor, device, and those of the subsystem, 16 bits each. */
+/*
+ * Which device it is, until the next boot: another one in its place has another
+ * ID, and so has the same card once it has been unplugged (kernfs numbers its
+ * nodes with a generation: kernfs_ino() in include/linux/kernfs.h).
+ */
 static inline uint64_t sysfs_device_id(const struct sysfs_device *device)
 {
-	return (uint64_t)device->vendor << 48 | (uint64_t)device->device << 32 | (uint64_t)device->subvendor << 16 |
-	       device->subdevice;
+	uint64_t model = (uint64_t)device->vendor << 48 | (uint64_t)device->device << 32 |
+			 (uint64_t)device->subvendor << 16 | device->subdevice;
+
+	return model ^ device->inode * 0x9e3779b97f4a7c15;
 }
 
 /* Its open directory. Whoever has the address afterwards, it stays this device's, and empty once that is gone. */
@@ -57,12 +64,14 @@ int sysfs_device_driver(const char *address, char **ret);
 /*
  * The driver_override, malloc'd, or NULL in *RET where none is set. Reading it
  * waits for the device's lock too (driver_override_show()), which a driver's
- * remove() may hold for ever: for worker processes only.
+ * remove() may hold for ever: for worker processes only. DIR_FD is the device's
+ * open directory, and so that of nobody who has its address afterwards; 0 goes by
+ * the address. -ENODEV: it has gone.
  */
-int sysfs_read_override(const char *address, char **ret);
+int sysfs_read_override(int dir_fd, const char *address, char **ret);
 
 /* NULL or "" clears it. Waits for a probe or removal in progress (the device's lock). */
-int sysfs_write_override(const char *address, const char *override);
+int sysfs_write_override(int dir_fd, const char *address, const char *override);
 
 /* driver/unbind: waits for the driver's remove(), without a limit. -ENODEV: it is not bound to DRIVER. */
 int sysfs_unbind(const char *address, const char *driver);

@@ -21,7 +21,7 @@ static int hold_device(struct transaction_device *device)
 
 	fd = sysfs_open_device(device->address);
 	if (fd < 0)
-		return -ESTALE;
+		return fd == -ENOENT || fd == -ENODEV ? -ESTALE : fd;
 	device->dir_fd = fd;
 	if (!device->id)
 		return 0;
@@ -47,20 +47,54 @@ int transaction_hold_identity(struct transaction *t)
 	return r;
 }
 
-void transaction_drop_strangers(struct transaction *t)
+static int drop_strangers(struct transaction *t)
 {
 	size_t n = 0;
+	int error = 0;
 
 	for (size_t i = 0; i < t->n_devices; i++) {
 		struct transaction_device *device = &t->devices[i];
+		int r = hold_device(device);
 
-		/* One that is gone altogether is met with -ENODEV on the way. */
-		if (hold_device(device) < 0 && device->dir_fd > 0)
+		if (r < 0 && r != -ESTALE)
+			error = r;
+		/* Gone, or another one has its address. */
+		if (r == -ESTALE)
 			transaction_device_clear(device);
 		else
 			t->devices[n++] = *device;
 	}
 	t->n_devices = n;
+	return error;
+}
+
+/* Devices may have joined, or left: the group is the same as long as one of them is in it. */
+static int hold_group_of_any(struct transaction *t)
+{
+	_cleanup_close_ int fd = sysfs_open_group(t->group);
+	_cleanup_strv_ char **addresses = NULL;
+	bool found = false;
+	int r;
+
+	if (fd < 0)
+		return fd == -ENOENT ? -ESTALE : fd;
+	r = sysfs_group_devices(fd, &addresses, NULL);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < t->n_devices; i++)
+		found |= strv_contains(addresses, t->devices[i].address);
+	if (!found)
+		return -ESTALE;
+	t->group_fd = fd;
+	fd = -1;
+	return 0;
+}
+
+int transaction_hold_what_is_left(struct transaction *t)
+{
+	int r = drop_strangers(t);
+
+	return r < 0 ? r : hold_group_of_any(t);
 }
 
 bool transaction_same_group(const struct transaction *t)

@@ -120,6 +120,7 @@ int transaction_bracket_begin(const struct transaction *t, bool live, struct out
 	case ENOLINK:
 		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, ENOLINK,
 			    "the kernel module was unloaded in the middle of the change");
+		outcome->again = true;
 		break;
 	case EAGAIN:
 		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, EAGAIN,

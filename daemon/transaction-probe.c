@@ -75,13 +75,13 @@ static int bind_by_override(const struct transaction *t, const struct transactio
 	_cleanup_free_ char *override = NULL;
 	int r, back;
 
-	r = sysfs_write_override(device->address, driver);
+	r = sysfs_write_override(device->dir_fd, device->address, driver);
 	if (r < 0)
 		return r;
 	r = bind_when_open(t, device->address, driver);
-	back = sysfs_read_override(device->address, &override);
+	back = sysfs_read_override(device->dir_fd, device->address, &override);
 	if (back >= 0 && override && strcmp(override, driver) == 0)
-		back = sysfs_write_override(device->address, fence_final_override(t, device));
+		back = sysfs_write_override(device->dir_fd, device->address, fence_final_override(t, device));
 	return r < 0 ? r : back;
 }
 

@@ -20,8 +20,11 @@ bool transaction_read_type(const struct transaction *t, enum domain *ret);
  * directories are not. -ESTALE where they are not the same.
  */
 int transaction_hold_identity(struct transaction *t);
-/* For what is known from a record alone: devices that have been exchanged since are none of it any more. */
-void transaction_drop_strangers(struct transaction *t);
+/*
+ * The same for what is known from a record alone, where devices that have gone
+ * since, or been exchanged, are none of it any more. -ESTALE where none is left.
+ */
+int transaction_hold_what_is_left(struct transaction *t);
 /* Whether they are still plugged in. True where they are not held: a record knows only names. */
 bool transaction_same_group(const struct transaction *t);
 bool transaction_same_device(const struct transaction_device *device);

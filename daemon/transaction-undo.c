@@ -54,6 +54,9 @@ static bool give_back(struct transaction *t, struct outcome *outcome)
 		}
 		if (device->bridge || !(device->unbound || device->fresh || !device->driver))
 			continue;
+		/* The group has other devices by now, for which this is begun anew: what waits at the gate goes on waiting. */
+		if (device->fresh && !device->unbound && t->link && outcome->error == ESTALE)
+			continue;
 		r = transaction_probe_device(t, device, device->driver);
 		if (r == -ENODEV && !transaction_same_device(device))
 			continue; /* unplugged, and another one may be in its place */
@@ -155,13 +158,13 @@ static void put_back_override(const struct transaction *t, const struct transact
 	_cleanup_free_ char *override = NULL;
 	int r;
 
-	if (!transaction_same_device(device) || sysfs_read_override(device->address, &override) < 0)
+	if (!transaction_same_device(device) || sysfs_read_override(device->dir_fd, device->address, &override) < 0)
 		return;
 	/* Only what this transaction has set, or cleared, itself. */
 	if (transaction_lent_override(device, override) ||
 	    (t->step >= STEP_UNFENCE && ((device->wanted && override && strcmp(override, device->wanted) == 0) ||
 					 (device->release && device->override && !override)))) {
-		r = sysfs_write_override(device->address, device->override);
+		r = sysfs_write_override(device->dir_fd, device->address, device->override);
 		if (r < 0 && r != -ENODEV)
 			add_left(outcome, "the driver override", device->address, r);
 	}
@@ -225,7 +228,7 @@ static void shut_again(struct transaction *t, struct outcome *outcome)
 		device->pinned = device->unbound = true;
 		r = known || !t->record_dir ? 0 : record_write(t->record_dir, t);
 		if (r >= 0)
-			r = transaction_same_device(device) ? sysfs_write_override(device->address, TRANSACTION_PIN) : -ENODEV;
+			r = transaction_same_device(device) ? sysfs_write_override(device->dir_fd, device->address, TRANSACTION_PIN) : -ENODEV;
 		if (r < 0 && r != -ENODEV)
 			add_left(outcome, "the quarantine", device->address, r);
 		bound |= !unbind_one(t, device, outcome);
@@ -267,6 +270,12 @@ void transaction_roll_back(struct transaction *t, struct outcome *outcome)
 	enum domain old = transaction_kernel_type(t->from);
 
 	failpoint_phase("undo");
+	/* By its record it would be in force, and nobody would undo it. */
+	if (t->to == DOMAIN_BLOCKED && t->step == STEP_VERIFY) {
+		t->step = STEP_WRITE;
+		if (t->record_dir && record_write(t->record_dir, t) < 0)
+			add_reason(outcome, "could not record that it is undone");
+	}
 	/* A quarantine that has not come about: its claim would keep type and drivers from being put back. */
 	if (!stays_shut(t))
 		give_up_claim(t, outcome);
@@ -300,12 +309,24 @@ static void give_back_somehow(struct transaction *t, struct outcome *outcome)
 
 void transaction_recover(struct transaction *t, struct outcome *outcome)
 {
+	int r;
+
 	*outcome = (struct outcome){ .result = RESULT_DONE };
 	if (failpoint("recover") < 0)
 		return;
 	if (module_link_open(&t->link) < 0)
 		t->link = NULL;
-	transaction_drop_strangers(t);
+	r = transaction_hold_what_is_left(t);
+	if (r == -ESTALE) {
+		/* All that there was to be put back has gone, and a claim with it. */
+		if (t->record_dir)
+			record_remove(t->record_dir, t->group);
+		return;
+	}
+	if (r < 0) {
+		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, -r, "looking at the group: %s", strerror(-r));
+		return;
+	}
 	/* Nobody has decided that a quarantine ends half-way. */
 	if (stays_shut(t)) {
 		shut_again(t, outcome);

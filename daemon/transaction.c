@@ -162,12 +162,8 @@ static int read_drivers(struct transaction *t, struct outcome *outcome)
 
 static int step_prepare(struct transaction *t, struct outcome *outcome)
 {
-	int r = transaction_hold_identity(t);
+	int r;
 
-	if (r < 0) {
-		transaction_describe_write_error(t, ESTALE, outcome);
-		return r;
-	}
 	sysfs_list_drivers(&t->drivers_before);
 	/* Also where nothing of the group would be unbound: a user's group is not to be touched at all. */
 	r = transaction_check_owner(t, outcome);
@@ -403,6 +399,11 @@ void transaction_run(struct transaction *t, struct outcome *outcome)
 {
 	begin_outcome(t, outcome);
 	t->fence = choose_fence(t);
+	/* Before anything else: what is done to another device, be it to undo something, is wrong. */
+	if (transaction_hold_identity(t) < 0) {
+		transaction_describe_write_error(t, ESTALE, outcome);
+		return;
+	}
 	if (t->way == WAY_TRANSACTION) {
 		run_steps(t, outcome);
 		outcome->claimed = outcome->result == RESULT_DONE && t->claimed;
@@ -412,8 +413,6 @@ void transaction_run(struct transaction *t, struct outcome *outcome)
 			record_remove(t->record_dir, t->group);
 		return;
 	}
-	if (transaction_hold_identity(t) < 0)
-		transaction_describe_write_error(t, ESTALE, outcome);
-	else if (transaction_check_owner(t, outcome) >= 0)
+	if (transaction_check_owner(t, outcome) >= 0)
 		transaction_write_type(t, outcome);
 }

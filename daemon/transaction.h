@@ -49,7 +49,7 @@ struct transaction_device {
 	bool fresh; /* has just been plugged in: nobody else probes it again */
 	bool pinned; /* its override is, or may be, our pin */
 	bool unbound; /* its driver has been, or may have been, taken away */
-	uint64_t id; /* vendor, device and those of the subsystem, 16 bits each, when it was decided; 0: not known */
+	uint64_t id; /* sysfs_device_id() when it was decided; 0: not known */
 	int dir_fd; /* the worker's: its directory in sysfs, which ends with this very device; 0: not open */
 };
 

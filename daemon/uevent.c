@@ -58,9 +58,12 @@ static void resync(struct manager *m)
 			return;
 	for (char **address = known; address && *address; address++) {
 		struct sysfs_device device = {};
+		const struct device *before = inventory_device(&m->inventory, *address);
 		int r = sysfs_read_device(*address, &device);
 
-		if (r == -ENOENT || r == -ENODEV)
+		/* Or it was exchanged, or came back, and both events were lost. */
+		if (r == -ENOENT || r == -ENODEV ||
+		    (r >= 0 && before && sysfs_device_id(&device) != sysfs_device_id(&before->attributes)))
 			manager_device_gone(m, *address);
 		sysfs_device_clear(&device);
 	}

@@ -10,9 +10,12 @@
 /* To wake up together with others. */
 #define ACCURACY_USEC (USEC_PER_SEC / 2)
 
+/* Where it could not be told whose it is, to ask again takes a walk over all processes. */
+#define LOOKS_PER_ASKING 30
+
 static bool is_watched(const struct group *group)
 {
-	return group->state == STATE_USER_OWNED && group->user.pid && !owner_is_user(group);
+	return group->state == STATE_USER_OWNED && !owner_is_user(group) && (group->user.pid || !group->owner_known);
 }
 
 static int on_look(sd_event_source *s, uint64_t usec, void *userdata)
@@ -21,10 +24,13 @@ static int on_look(sd_event_source *s, uint64_t usec, void *userdata)
 
 	(void)s;
 	(void)usec;
+	m->user_looks++;
 	for (size_t i = 0; i < m->inventory.n_groups; i++) {
 		struct group *group = m->inventory.groups[i];
 
-		if (is_watched(group) && !group->worker && !user_is_there(&group->user))
+		if (!is_watched(group) || group->worker || (!group->user.pid && m->user_looks % LOOKS_PER_ASKING))
+			continue;
+		if (!user_is_there(&group->user))
 			manager_queue_group(m, group->id, TRIGGER_OWNER);
 	}
 	user_watch(m);

@@ -151,19 +151,10 @@ static bool take_from_quarantine(struct transaction_device *device, const struct
 	return false;
 }
 
-/* An earlier change has left its pin, which it could not take away: what was there before is in its record. */
-static void take_from_leftover(struct transaction_device *device, const struct transaction *leftover)
-{
-	for (size_t i = 0; i < leftover->n_devices; i++)
-		if (leftover->devices[i].pinned && strcmp(leftover->devices[i].address, device->address) == 0)
-			device->override = leftover->devices[i].override;
-}
-
 struct transaction *way_prepare(const struct group *group, enum way way, const struct way_options *options, bool force)
 {
 	_cleanup_(transaction_freep) struct transaction *t = calloc(1, sizeof(*t));
-	_cleanup_(transaction_freep) struct transaction *before = NULL;
-	bool quarantine;
+	_cleanup_(transaction_freep) struct transaction *quarantine = NULL;
 
 	if (!t)
 		return NULL;
@@ -174,9 +165,8 @@ struct transaction *way_prepare(const struct group *group, enum way way, const s
 	t->force = force;
 	t->record_dir = RECORD_DIR;
 	/* Also where a newcomer has made it a quarantine of some only. */
-	if (record_read(RECORD_DIR, group->id, &before) < 0)
-		before = NULL;
-	quarantine = before && record_is_quarantine(before);
+	if (record_read_quarantine(RECORD_DIR, group->id, &quarantine) < 0)
+		quarantine = NULL;
 	for (size_t i = 0; i < group->n_devices; i++) {
 		const struct device *device = group->devices[i];
 		struct transaction_device item = {
@@ -195,9 +185,7 @@ struct transaction *way_prepare(const struct group *group, enum way way, const s
 		};
 
 		if (quarantine && !item.bridge && !item.driver)
-			t->quarantined |= take_from_quarantine(&item, before);
-		else if (before && !quarantine)
-			take_from_leftover(&item, before);
+			t->quarantined |= take_from_quarantine(&item, quarantine);
 		if (transaction_add_device(t, &item) < 0)
 			return NULL;
 	}

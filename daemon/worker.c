@@ -3,20 +3,20 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/wait.h>
 #include <time.h>
 
 #include "daemon/engine.h"
 #include "daemon/failpoint.h"
+#include "daemon/group-lock.h"
 #include "daemon/log.h"
 #include "daemon/record.h"
 #include "daemon/worker.h"
 
 /*
- * A worker has its group's directory locked, until its process has ended: so it
- * is also known to the next daemon, which begins nothing, and undoes nothing,
- * that this one may still be at. systemd leaves it alone (KillMode=process).
+ * A worker has its group locked, until its process has ended: so it is also
+ * known to the next daemon, which begins nothing, and undoes nothing, that this
+ * one may still be at. systemd leaves it alone (KillMode=process).
  */
 
 enum job {
@@ -154,7 +154,7 @@ static enum remains recover_from_record(struct worker *worker)
 static const char *const remains_text[] = {
 	[REMAINS_NOTHING] = "",
 	[REMAINS_RECOVERING] = "; what it had begun is undone",
-	[REMAINS_RECORD] = "; what it had begun cannot be undone now, and will be tried at the next start of the service",
+	[REMAINS_RECORD] = "; what it had begun cannot be undone now, and will be tried at the next reload or start",
 };
 
 /* What it has found is news only while what it was to explain is still so. */
@@ -285,16 +285,35 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 	return 0;
 }
 
-/*
- * The lock is on the group itself rather than on its number, and ends with the
- * process, when that has come back from the kernel.
- */
-static void lock_group(unsigned number)
-{
-	int fd = sysfs_open_group(number);
+#define LOCK_POLL_USEC (50 * 1000)
 
-	while (fd >= 0 && flock(fd, LOCK_EX) < 0 && errno == EINTR)
-		;
+/*
+ * Returns whether to go on. What is to be undone is read again once the group
+ * is free. What was decided before that is not: it is to be decided anew.
+ */
+static bool lock_group(struct group_lock *lock, unsigned number, enum job job, pid_t daemon, struct outcome *outcome)
+{
+	int r = group_lock(lock, number, job == JOB_RECOVER);
+	bool waited = false;
+
+	for (; r == -EAGAIN; r = group_lock(lock, number, false)) {
+		/* Whoever has decided it is gone. */
+		if (getppid() != daemon)
+			_exit(EXIT_FAILURE);
+		waited = true;
+		usleep(LOCK_POLL_USEC);
+	}
+	/* A group that has gone is met on the way. */
+	if (r < 0 && r != -ENODEV) {
+		outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, -r, "locking the group: %s", strerror(-r));
+		return false;
+	}
+	if (!waited)
+		return true;
+	outcome_set(outcome, RESULT_FAILED, PROBLEM_FAILED, EAGAIN,
+		    "an earlier change of the group had not come to its end");
+	outcome->again = true;
+	return false;
 }
 
 static void recover(struct transaction *read, struct outcome *outcome)
@@ -313,8 +332,9 @@ static void recover(struct transaction *read, struct outcome *outcome)
 		transaction_recover(t, outcome);
 }
 
-static _Noreturn void run_child(struct transaction *t, int fd, enum job job)
+static _Noreturn void run_child(struct transaction *t, int fd, enum job job, pid_t daemon)
 {
+	struct group_lock lock = { .fd = -1 };
 	struct outcome outcome = {};
 	sigset_t none;
 
@@ -328,15 +348,16 @@ static _Noreturn void run_child(struct transaction *t, int fd, enum job job)
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 
-	if (job != JOB_ASK)
-		lock_group(t->group);
-	if (job == JOB_RECOVER)
-		recover(t, &outcome);
-	else if (job == JOB_ASK)
+	if (job == JOB_ASK)
 		transaction_ask(t, &outcome);
+	else if (!lock_group(&lock, t->group, job, daemon, &outcome))
+		;
+	else if (job == JOB_RECOVER)
+		recover(t, &outcome);
 	else
 		transaction_run(t, &outcome);
 	(void)failpoint("tell");
+	group_unlock(&lock);
 	if (write(STDIN_FILENO, &outcome, sizeof(outcome)) != (ssize_t)sizeof(outcome))
 		_exit(EXIT_FAILURE);
 	_exit(EXIT_SUCCESS);
@@ -345,8 +366,8 @@ static _Noreturn void run_child(struct transaction *t, int fd, enum job job)
 static int start_job(struct manager *m, struct group *group, struct transaction *t, enum job job)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
+	pid_t pid, self = getpid();
 	int fds[2], r;
-	pid_t pid;
 
 	if (!worker || pipe2(fds, O_CLOEXEC) < 0) {
 		r = worker ? -errno : -ENOMEM;
@@ -356,7 +377,7 @@ static int start_job(struct manager *m, struct group *group, struct transaction 
 	}
 	pid = fork();
 	if (pid == 0)
-		run_child(t, fds[1], job);
+		run_child(t, fds[1], job, self);
 	close(fds[1]);
 	if (pid < 0) {
 		r = -errno;

@@ -101,7 +101,7 @@ static void check_device(void)
 		sysfs_device_clear(&device);
 	}
 	require(sysfs_device_group(ADDRESS, &group) == 0 && group == GROUP);
-	if (sysfs_read_override(ADDRESS, &override) >= 0) {
+	if (sysfs_read_override(0, ADDRESS, &override) >= 0) {
 		require(!override || (*override && !strchr(override, '\n')));
 		free(override);
 	}

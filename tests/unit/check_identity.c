@@ -17,8 +17,6 @@
 
 #define NIC "0000:01:00.0"
 #define GROUP 7
-#define ID 0x808610d38086a01fULL
-#define OTHER_ID 0x144da8088086a01fULL
 
 static struct transaction *t;
 
@@ -30,11 +28,15 @@ static void plug(void)
 
 static void setup(void)
 {
-	struct transaction_device device = { .address = (char *)NIC, .id = ID };
+	struct transaction_device device = { .address = (char *)NIC };
+	struct sysfs_device found;
 
 	fake_sysfs_make();
 	fake_driver("e1000e");
 	plug();
+	ck_assert_int_eq(sysfs_read_device(NIC, &found), 0);
+	device.id = sysfs_device_id(&found);
+	sysfs_device_clear(&found);
 	t = calloc(1, sizeof(*t));
 	t->group = GROUP;
 	t->way = WAY_TRANSACTION;
@@ -70,7 +72,7 @@ static void check_override(const char *expected)
 {
 	_cleanup_free_ char *override = NULL;
 
-	ck_assert_int_eq(sysfs_read_override(NIC, &override), 0);
+	ck_assert_int_eq(sysfs_read_override(0, NIC, &override), 0);
 	ck_assert_str_eq(strempty(override), strempty(expected));
 }
 
@@ -93,8 +95,42 @@ END_TEST
 
 START_TEST(exchanged_before)
 {
-	t->devices[0].id = OTHER_ID;
+	t->devices[0].id++;
 	ck_assert_int_eq(transaction_hold_identity(t), -ESTALE);
+}
+END_TEST
+
+/* Nothing is begun, and so nothing of the newcomer is undone. */
+START_TEST(exchanged_before_it_is_begun)
+{
+	struct outcome outcome;
+
+	t->from = DOMAIN_BLOCKED;
+	t->devices[0].id++;
+	t->devices[0].pinned = t->devices[0].unbound = true;
+	ck_assert_int_eq(replace_str(&t->devices[0].driver, "e1000e"), 0);
+	t->record_dir = fake_sysfs_root();
+	transaction_run(t, &outcome);
+	ck_assert_int_eq(outcome.result, RESULT_FAILED);
+	ck_assert_int_eq(outcome.error, ESTALE);
+	check_override(NULL);
+	check_type(DOMAIN_DMA);
+	ck_assert_int_eq(record_read(fake_sysfs_root(), GROUP, &(struct transaction *){ NULL }), -ENOENT);
+}
+END_TEST
+
+/* Also one of the same model is another. */
+START_TEST(the_same_model)
+{
+	struct sysfs_device one = { .vendor = 0x8086, .device = 0x10d3, .inode = 0x100001234 };
+	struct sysfs_device other = one;
+
+	ck_assert(sysfs_device_id(&one) == sysfs_device_id(&other));
+	other.inode = 0x200001234;
+	ck_assert(sysfs_device_id(&one) != sysfs_device_id(&other));
+	other = one;
+	other.subdevice = 1;
+	ck_assert(sysfs_device_id(&one) != sysfs_device_id(&other));
 }
 END_TEST
 
@@ -112,6 +148,7 @@ START_TEST(exchanged_before_the_fence)
 	ck_assert_int_eq(transaction_hold_identity(t), 0);
 	exchange();
 	ck_assert(!transaction_same_group(t) && !transaction_same_device(&t->devices[0]));
+	ck_assert_int_eq(sysfs_write_override(t->devices[0].dir_fd, NIC, TRANSACTION_PIN), -ENODEV);
 	ck_assert_int_eq(fence_pin.close(t, &failed), -ENODEV);
 	ck_assert_ptr_eq(failed, &t->devices[0]);
 	check_override(NULL);
@@ -141,7 +178,7 @@ START_TEST(exchanged_before_the_end)
 	ck_assert_int_eq(transaction_hold_identity(t), 0);
 	ck_assert_int_eq(fence_pin.close(t, &failed), 0);
 	exchange();
-	ck_assert_int_eq(sysfs_write_override(NIC, TRANSACTION_PIN), 0);
+	ck_assert_int_eq(sysfs_write_override(0, NIC, TRANSACTION_PIN), 0);
 	t->step = STEP_PROBE;
 	t->devices[0].unbound = true;
 	ck_assert_int_eq(replace_str(&t->devices[0].driver, "e1000e"), 0);
@@ -158,13 +195,17 @@ START_TEST(exchanged_before_the_recovery)
 {
 	struct outcome outcome = {};
 
-	ck_assert_int_eq(sysfs_write_override(NIC, TRANSACTION_PIN), 0);
+	ck_assert_int_eq(sysfs_write_override(0, NIC, TRANSACTION_PIN), 0);
 	t->step = STEP_FENCE;
 	t->devices[0].pinned = true;
-	t->devices[0].id = OTHER_ID;
+	t->devices[0].id++;
+	t->record_dir = fake_sysfs_root();
+	ck_assert_int_eq(record_write(t->record_dir, t), 0);
 	transaction_recover(t, &outcome);
 	check_override(TRANSACTION_PIN);
 	ck_assert_uint_eq(t->n_devices, 0);
+	/* Nobody of it is left. */
+	ck_assert_int_eq(record_read(fake_sysfs_root(), GROUP, &(struct transaction *){ NULL }), -ENOENT);
 }
 END_TEST
 
@@ -172,7 +213,7 @@ START_TEST(the_same_at_the_recovery)
 {
 	struct outcome outcome = {};
 
-	ck_assert_int_eq(sysfs_write_override(NIC, TRANSACTION_PIN), 0);
+	ck_assert_int_eq(sysfs_write_override(0, NIC, TRANSACTION_PIN), 0);
 	t->step = STEP_FENCE;
 	t->devices[0].pinned = true;
 	transaction_recover(t, &outcome);
@@ -191,6 +232,8 @@ int main(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_add_test(tc, the_same);
 	tcase_add_test(tc, exchanged_before);
+	tcase_add_test(tc, exchanged_before_it_is_begun);
+	tcase_add_test(tc, the_same_model);
 	tcase_add_test(tc, gone_before);
 	tcase_add_test(tc, exchanged_before_the_fence);
 	tcase_add_test(tc, exchanged_before_the_write);

@@ -124,18 +124,20 @@ int sysfs_device_driver(const char *address, char **ret)
 	return device ? give(device->driver, ret) : -ENODEV;
 }
 
-int sysfs_read_override(const char *address, char **ret)
+int sysfs_read_override(int dir_fd, const char *address, char **ret)
 {
 	const struct fake_device *device = find(address);
 
+	(void)dir_fd;
 	return device ? give(device->override, ret) : -ENODEV;
 }
 
-int sysfs_write_override(const char *address, const char *override)
+int sysfs_write_override(int dir_fd, const char *address, const char *override)
 {
 	struct fake_device *device = find(address);
 	int r;
 
+	(void)dir_fd;
 	if (!operate("override", &r)) {
 		/* What this errno means here. */
 		if (device && r == -ENODEV)

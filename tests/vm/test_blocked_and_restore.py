@@ -2,11 +2,11 @@
 """Quarantine by its documented substitute (type DMA, no driver, pinned), and
 Restore(): what a rule or a request has brought about is taken back."""
 
-from vmtest import Topology, e1000e
+from vmtest import Topology, e1000e, pair, policyd
 
 TOPOLOGY = Topology(
-    ports=['rp1', 'rp2'],
-    cold=[e1000e('cold', 'rp2')],
+    ports=['rp1', 'rp2', 'rp3'],
+    cold=[e1000e('cold', 'rp2'), *pair('f0', 'f1', 'rp3')],
     load=['e1000e', 'nvme', 'vfio-pci'])
 
 PIN = 'iommu-policyd-hold'
@@ -128,3 +128,40 @@ def test_set_type_outlives_a_restart_and_no_driver_is_lost(vm):
     assert result.status == 0 and 'unmanaged' in result.stdout, result
     assert vm.type_of('cold') == 'DMA'
     assert vm.driver_of('cold') == 'e1000e'
+
+
+def test_what_comes_back_to_its_group_is_shut_again(vm):
+    """Its pin went with it, and the rest of the group kept the quarantine."""
+    f0, f1 = vm.address('f0'), vm.address('f1')
+    vm.policy('60-pair.conf', f'[pair]\nmatch-address = {f0} {f1}\n'
+              'domain = blocked\nrebind = always\n')
+    policyd.wait_state(vm, f0, 'compliant', 'blocked')
+
+    def is_shut():
+        policyd.wait_state(vm, f0, 'compliant', 'blocked')
+        assert [override(vm, name) for name in ('f0', 'f1')] == [PIN, PIN]
+        assert [vm.driver_of(name) for name in (f0, f1)] == [None, None]
+
+    # The driver comes later, as udev would load it.
+    vm.run(f'modprobe -r e1000e; echo 1 > /sys/bus/pci/devices/{f1}/remove')
+    vm.wait(lambda: len(policyd.group(vm, f0)['Devices']) == 1,
+            what='the device to leave')
+    vm.run('echo 1 > /sys/bus/pci/rescan')
+    vm.wait(lambda: len(policyd.group(vm, f0)['Devices']) == 2
+            and override(vm, 'f1') == PIN, what='the device to be back')
+    vm.run('modprobe e1000e')
+    is_shut()
+
+    # The same while nobody looks.
+    vm.run(f'systemctl stop {policyd.UNIT}; modprobe -r e1000e; '
+           f'echo 1 > /sys/bus/pci/devices/{f1}/remove; '
+           f'echo 1 > /sys/bus/pci/rescan; systemctl start {policyd.UNIT}')
+    vm.wait(lambda: override(vm, 'f1') == PIN, what='the pin')
+    vm.run('modprobe e1000e')
+    is_shut()
+
+    vm.policy('60-pair.conf', f'[pair]\nmatch-address = {f0} {f1}\n'
+              'domain = DMA\nrebind = always\n')
+    policyd.wait_state(vm, f0, 'compliant', 'DMA')
+    assert [vm.driver_of(name) for name in (f0, f1)] == ['e1000e', 'e1000e']
+    vm.policy('60-pair.conf', None)

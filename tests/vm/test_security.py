@@ -175,3 +175,23 @@ def test_a_strange_name_does_not_reach_the_bus(vm):
         job.stop(9)
         policyd.policies(vm, disk=None)
     policyd.wait_state(vm, 'disk', 'unmanaged', 'DMA')
+
+
+def test_nobody_can_hold_up_a_change(vm):
+    """A lock is taken where only root can open its file."""
+    address, type_ = vm.address('disk'), vm.type_of('disk')
+    wish = 'DMA' if type_ == 'identity' else 'identity'
+    job = vm.start(
+        'exec setpriv --reuid=nobody --regid=nogroup --clear-groups sh -c "'
+        'for g in /sys/kernel/iommu_groups/*; do flock -n \\$g sleep 600 & '
+        'done; flock -n /run/iommu-policyd/lock.d sleep 600 & echo locked; '
+        'wait"')
+    vm.wait(lambda: 'locked' in job.peek().stdout, what='the locks')
+    vm.wait('[ $(pgrep -c -u nobody sleep) -gt 1 ]', what='the locks to be')
+    policyd.policies(vm, lock=f'[lock]\nmatch-address = {address}\n'
+                     f'domain = {wish}\nrebind = always\n')
+    policyd.wait_state(vm, 'disk', 'compliant', wish)
+    assert vm.run('ls -A /run/iommu-policyd/lock.d').stdout == ''
+    job.stop()
+    vm.run('pkill -u nobody || true')
+    policyd.policies(vm, lock=None)

@@ -320,23 +320,29 @@ def round_of(wanted, policy, before):
     second = {number: kill for number, (_, _, kill) in chosen.items()
               if kill}
     clear()
+    began = [time.monotonic()]
     stop_at('run', first)
     apply(policy, ''.join(rule(number, group, before[number],
                                number in chosen)
                           for number, group in wanted['groups'].items()),
           'enforce')
     cut_off(wanted, 'run', first, second)
+    began.append(time.monotonic())
     second = {number: kill for number, kill in second.items()
               if is_recovered(number)}
     if second:
         cut_off(wanted, 'recover', second, {})
+    began.append(time.monotonic())
     told = wait(lambda: settled(wanted), 'the daemon to settle')
+    began.append(time.monotonic())
     after = snapshot(wanted, told)
     names = traced()
     for number, (leg, kill, kill_2) in chosen.items():
         print(json.dumps({
             'group': number, 'leg': leg, 'kills': [kill, kill_2],
             'met': names.get(number, {}),
+            'took': [round(end - start, 1)
+                     for start, end in zip(began, began[1:])],
             'before': before[number], 'after': after[number]}), flush=True)
     return after
 
