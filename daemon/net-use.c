@@ -15,6 +15,16 @@ static const struct net_link *find(const struct net_link *links, size_t n, int i
 	return NULL;
 }
 
+/*
+ * The switch that all of Open vSwitch's ports are part of is no interface that
+ * anybody uses: it is down as a rule, and what its ports carry is known to the
+ * switch alone (ovs_netdev_link() in net/openvswitch/vport-netdev.c).
+ */
+static bool is_open_vswitch(const struct net_link *link)
+{
+	return strcmp(link->kind, "openvswitch") == 0;
+}
+
 /* A virtual machine's interface: it has its addresses in there. */
 static bool is_a_guests(const struct net_link *link)
 {
@@ -81,6 +91,11 @@ static int tell(const struct net_link *links, size_t n, const struct net_link *l
 		r = tell_above(links, n, link, &links[i], "carries", depth, kind, ret);
 		if (r != 0)
 			return r;
+	}
+	if (master && is_open_vswitch(master)) {
+		*kind = USE_STACKED;
+		*ret = strf("%s is part of %s (Open vSwitch)", link->name, master->name);
+		return *ret ? 1 : -ENOMEM;
 	}
 	/* A bridge without an address has its users behind its other ports; and the membership would be lost. */
 	if (master && master->up) {
