@@ -168,6 +168,9 @@ int in_use_net(const struct sysfs_interface *interfaces, size_t n, struct uses *
 			r = net_use_tell(net.links, net.n, interfaces[i].index, &kind, &text);
 			if (r > 0)
 				r = uses_add(uses, kind, text);
+			/* sysfs shows it: it came after the dump, or the dump is not of this namespace. */
+			else if (r == -ENODEV)
+				r = uses_unknown(uses, r, "cannot tell how %s is used", interfaces[i].name);
 		}
 	free(net.links);
 	return r;

@@ -110,5 +110,5 @@ int net_use_tell(const struct net_link *links, size_t n, int index, enum use_kin
 {
 	const struct net_link *link = find(links, n, index);
 
-	return link ? tell(links, n, link, 0, kind, ret) : 0;
+	return link ? tell(links, n, link, 0, kind, ret) : -ENODEV;
 }

@@ -25,7 +25,8 @@ struct net_link {
  * Whether the interface INDEX is in use by what it has, what it is a part of,
  * or what stands on it. Pure, for any input, also for interfaces that stand on
  * one another in a circle. Returns 1 with *RET malloc'd ("eth0 is part of
- * bond0, which is up with 192.0.2.1/24"), 0, or -ENOMEM.
+ * bond0, which is up with 192.0.2.1/24"), 0, -ENODEV where INDEX is not among
+ * LINKS, or -ENOMEM.
  */
 int net_use_tell(const struct net_link *links, size_t n, int index, enum use_kind *kind, char **ret);
 

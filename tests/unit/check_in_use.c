@@ -561,6 +561,23 @@ START_TEST(unknown)
 }
 END_TEST
 
+/* An interface that sysfs has and the kernel's answer has not. */
+START_TEST(net_unknown)
+{
+	struct net_link other = { .index = 2, .name = "eth1", .up = true };
+	enum use_kind kind;
+	char *why = NULL;
+
+	ck_assert_int_eq(net_use_tell(&other, 1, 1, &kind, &why), -ENODEV);
+	fake_disk();
+	fake_proc("");
+	fake_file("2147483647\n", PLACE "/net/eth0/ifindex");
+	ck_assert_int_lt(in_use(DISK, &why), 0);
+	ck_assert_msg(strncmp(why, "cannot tell how eth0 is used", 28) == 0, "%s", why);
+	free(why);
+}
+END_TEST
+
 static const struct {
 	struct net_link links[5];
 	enum use_kind kind;
@@ -569,7 +586,10 @@ static const struct {
 	{ { { .index = 1, .name = "eth0" } }, 0, NULL },
 	{ { { .index = 1, .name = "eth0", .up = true } }, 0, NULL },
 	{ { { .index = 1, .name = "eth0", .address = "192.0.2.1/24" } }, 0, NULL },
-	{ { { .index = 2, .name = "eth1", .up = true, .address = "192.0.2.1/24" } }, 0, NULL },
+	{ { { .index = 1, .name = "eth0", .up = true },
+	    { .index = 2, .name = "eth1", .up = true, .address = "192.0.2.1/24" } },
+	  0,
+	  NULL },
 	{ { { .index = 1, .name = "eth0", .up = true, .address = "192.0.2.1/24" } },
 	  USE_ADDRESS,
 	  "eth0 is up with 192.0.2.1/24" },
@@ -710,6 +730,7 @@ int main(void)
 	tcase_add_test(tc, display);
 	tcase_add_test(tc, functions);
 	tcase_add_test(tc, unknown);
+	tcase_add_test(tc, net_unknown);
 	tcase_add_loop_test(tc, net, 0, ARRAY_LEN(nets));
 	tcase_add_test(tc, tell);
 	suite_add_tcase(suite, tc);
