@@ -26,7 +26,9 @@ bool is_node_path(const char *path)
 {
 	static const char *const anybodys[] = { "/dev/shm/", "/dev/mqueue/" };
 
-	if (strncmp(path, "/dev/", strlen("/dev/")) != 0 || strstr(path, "/../"))
+	/* Each name has one spelling, so that what follows can be told by it. */
+	if (strncmp(path, "/dev/", strlen("/dev/")) != 0 || strstr(path, "//") || strstr(path, "/./") ||
+	    strstr(path, "/../"))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(anybodys); i++)
 		if (strncmp(path, anybodys[i], strlen(anybodys[i])) == 0)

@@ -49,6 +49,8 @@ START_TEST(node_paths)
 		{ "/dev/shm/mnt/sda", false },	 { "/dev/mqueue/x", false },	     { "/dev/../home/me/mnt/x", false },
 		{ "/dev/x/../../mnt/x", false }, { "/home/me/mnt/dev/sda", false },  { "server:/dev/sda", false },
 		{ "dev/sda", false },		 { "/dev", false },		     { "", false },
+		{ "/dev//shm/x", false },	 { "/dev/./shm/x", false },	     { "/dev/x//y", false },
+		{ "//dev/shm/x", false },	 { "/dev/.x/y./z", true },	     { "/./dev/shm/x", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
@@ -383,6 +385,20 @@ START_TEST(open_nodes)
 	check_in_use(NULL);
 	fake_process("12", "Xorg\n", "0::/user.slice\n", "/dev/null");
 	check_in_use("null is open in Xorg (pid 12)");
+}
+END_TEST
+
+/* What of a process cannot even be entered may have anything open. */
+START_TEST(process_unknown)
+{
+	char *why;
+
+	fake_disk();
+	fake_proc("");
+	fake_file("", "proc/14");
+	ck_assert_int_eq(in_use(DISK, &why), -ENOTDIR);
+	ck_assert_str_eq(why, "cannot look at what a program (pid 14) has open: Not a directory");
+	free(why);
 }
 END_TEST
 
@@ -722,6 +738,7 @@ int main(void)
 	tcase_add_test(tc, below);
 	tcase_add_test(tc, below_deep);
 	tcase_add_test(tc, open_nodes);
+	tcase_add_test(tc, process_unknown);
 	tcase_add_test(tc, vfio);
 	tcase_add_test(tc, vfio_device);
 	tcase_add_test(tc, vfio_anonymous);
