@@ -157,21 +157,24 @@ int in_use_net(const struct sysfs_interface *interfaces, size_t n, struct uses *
 	if (n == 0)
 		return 0;
 	r = read_network(&net);
-	if (r < 0)
-		r = uses_unknown(uses, r == -NLE_NOMEM ? -ENOMEM : -EIO, "cannot tell how %s is used (%s)",
-				 interfaces[0].name, nl_geterror(r));
-	else
-		for (size_t i = 0; i < n && r >= 0; i++) {
-			enum use_kind kind;
-			char *text;
+	if (r < 0) {
+		free(net.links);
+		return uses_unknown(uses, r == -NLE_NOMEM ? -ENOMEM : -EIO, "cannot tell how %s is used (%s)",
+				    interfaces[0].name, nl_geterror(r));
+	}
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		enum use_kind kind;
+		char *text;
 
-			r = net_use_tell(net.links, net.n, interfaces[i].index, &kind, &text);
-			if (r > 0)
-				r = uses_add(uses, kind, text);
-			/* sysfs shows it: it came after the dump, or the dump is not of this namespace. */
-			else if (r == -ENODEV)
-				r = uses_unknown(uses, r, "cannot tell how %s is used", interfaces[i].name);
-		}
+		r = net_use_tell(net.links, net.n, interfaces[i].index, &kind, &text);
+		if (r > 0)
+			r = uses_add(uses, kind, text);
+		/* sysfs shows it: it came after the dump, or the dump is not of this namespace. */
+		else if (r == -ENODEV)
+			r = uses_unknown(uses, r, "cannot tell how %s is used", interfaces[i].name);
+	}
+	if (r >= 0)
+		r = in_use_session(net.links, net.n, interfaces, n, uses);
 	free(net.links);
 	return r;
 }

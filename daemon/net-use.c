@@ -112,3 +112,42 @@ int net_use_tell(const struct net_link *links, size_t n, int index, enum use_kin
 
 	return link ? tell(links, n, link, 0, kind, ret) : -ENODEV;
 }
+
+/* Whether the interface is a part of one that is marked, or one that is marked stands on it. */
+static bool is_below(const struct net_link *links, size_t n, const bool *marked, const struct net_link *link)
+{
+	for (size_t i = 0; i < n; i++)
+		if (marked[i] && ((link->master && links[i].index == link->master) ||
+				  (links[i].lower && links[i].lower == link->index)))
+			return true;
+	return false;
+}
+
+int net_use_stands_on(const struct net_link *links, size_t n, int upper, int lower)
+{
+	const struct net_link *top = find(links, n, upper);
+	_cleanup_free_ bool *marked = NULL;
+	bool grew = true;
+
+	if (!top)
+		return -ENODEV;
+	if (upper == lower)
+		return 1;
+	marked = calloc(n, sizeof(*marked));
+	if (!marked)
+		return -ENOMEM;
+	marked[top - links] = true;
+	/* Each round is one floor further down. */
+	for (unsigned depth = 0; grew && depth <= DEPTH_MAX; depth++) {
+		grew = false;
+		for (size_t i = 0; i < n; i++) {
+			if (marked[i] || !is_below(links, n, marked, &links[i]))
+				continue;
+			if (links[i].index == lower)
+				return 1;
+			marked[i] = true;
+			grew = true;
+		}
+	}
+	return 0;
+}

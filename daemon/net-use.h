@@ -30,4 +30,11 @@ struct net_link {
  */
 int net_use_tell(const struct net_link *links, size_t n, int index, enum use_kind *kind, char **ret);
 
+/*
+ * Whether what the interface UPPER sends leaves by LOWER, or may: it is LOWER
+ * itself, or stands on it as a VLAN, bond or bridge does. Pure, as above.
+ * Returns 1, 0, -ENODEV where UPPER is not among LINKS, or -ENOMEM.
+ */
+int net_use_stands_on(const struct net_link *links, size_t n, int upper, int lower);
+
 #endif

@@ -13,6 +13,7 @@ enum use_kind {
 	USE_ROOT, /* mounted on / */
 	USE_MOUNT,
 	USE_SWAP,
+	USE_STORAGE, /* the way to disks elsewhere */
 	USE_DEFAULT_ROUTE,
 	USE_ADDRESS,
 	USE_ROUTE,
