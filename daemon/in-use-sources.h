@@ -12,6 +12,13 @@
  * to USES, and returns 0 or -ENOMEM.
  */
 
+/* What process 1 has mounted, which points into *RET_TEXT; both are malloc'd. 0 or a negative errno. */
+struct mount_line;
+int in_use_mounts(char **ret_text, struct mount_line **ret, size_t *ret_n);
+
+/* Folders of a host that are mounted through a virtio device. */
+int in_use_share(const struct sysfs_below *below, struct uses *uses);
+
 /* Mounts, swap, and volumes on top. */
 int in_use_block(const struct sysfs_block *blocks, size_t n, struct uses *uses);
 

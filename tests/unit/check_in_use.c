@@ -388,6 +388,34 @@ START_TEST(open_nodes)
 }
 END_TEST
 
+/* Of what a card's driver offers to programs, they have the group's node, and nothing below the card has it. */
+START_TEST(mediated)
+{
+	struct sysfs_below b;
+
+	fake_disk();
+	fake_proc("");
+	fake_group(9, "DMA");
+	fake_group(10, "DMA");
+	fake_link("kernel/iommu_groups/9", PLACE "/83b8f4f2-509f-382f-3c1e-e6bfe0fa1001/iommu_group");
+	fake_link("kernel/iommu_groups/9", PLACE "/83b8f4f2-509f-382f-3c1e-e6bfe0fa1002/iommu_group");
+	fake_link("kernel/iommu_groups/10", PLACE "/83b8f4f2-509f-382f-3c1e-e6bfe0fa1003/iommu_group");
+	fake_file("1:3\n", "class/vfio/9/dev");
+	fake_file("MAJOR=1\nMINOR=3\nDEVNAME=vfio/9\n", "class/vfio/9/uevent");
+	/* The device's own is asked for by others, and first. */
+	fake_file("1:5\n", "class/vfio/5/dev");
+	fake_file("MAJOR=1\nMINOR=5\nDEVNAME=vfio/5\n", "class/vfio/5/uevent");
+	ck_assert_int_eq(sysfs_read_below(DISK, &b), 0);
+	ck_assert_uint_eq(b.n_nodes, 3);
+	ck_assert_str_eq(b.nodes[2].path, "vfio/9");
+	sysfs_below_clear(&b);
+	fake_process("8", "qemu\n", "0::/\n", "/dev/zero");
+	check_in_use(NULL);
+	fake_process("9", "qemu\n", "0::/\n", "/dev/null");
+	check_in_use("vfio/9 is open in qemu (pid 9)");
+}
+END_TEST
+
 /* What of a process cannot even be entered may have anything open. */
 START_TEST(process_unknown)
 {
@@ -547,6 +575,24 @@ START_TEST(display)
 	fake_file("0\n", "class/vtconsole/vtcon1/bind");
 	fake_file("1\n", PLACE "/boot_vga");
 	check_in_use("it is the boot display");
+}
+END_TEST
+
+/* A folder of the host's: by its tag with 9p, and by no more than its driver with virtiofs. */
+START_TEST(shares)
+{
+	fake_disk();
+	fake_proc("36 35 0:40 / /mnt rw - 9p other rw\n37 35 0:41 / /srv rw - virtiofs other rw\n"
+		  "38 35 0:42 / /run rw - tmpfs a\\040share rw\n");
+	check_in_use(NULL);
+	fake_file("a share", PLACE "/virtio3/mount_tag");
+	check_in_use(NULL);
+	fake_proc("36 35 0:40 / /mnt rw - 9p a\\040share rw\n");
+	check_in_use("the 9p share a share is mounted on /mnt");
+	fake_proc("36 35 0:40 / /mnt rw - 9p a\\040share rw\n37 35 0:41 / / rw - virtiofs root rw\n");
+	fake_driver("virtiofs");
+	fake_link("bus/pci/drivers/virtiofs", PLACE "/virtio4/driver");
+	check_in_use("the virtiofs share root is mounted on /, and 1 more");
 }
 END_TEST
 
@@ -738,6 +784,7 @@ int main(void)
 	tcase_add_test(tc, below);
 	tcase_add_test(tc, below_deep);
 	tcase_add_test(tc, open_nodes);
+	tcase_add_test(tc, mediated);
 	tcase_add_test(tc, process_unknown);
 	tcase_add_test(tc, vfio);
 	tcase_add_test(tc, vfio_device);
@@ -745,6 +792,7 @@ int main(void)
 	tcase_add_test(tc, last_close);
 	tcase_add_test(tc, console);
 	tcase_add_test(tc, display);
+	tcase_add_test(tc, shares);
 	tcase_add_test(tc, functions);
 	tcase_add_test(tc, unknown);
 	tcase_add_test(tc, net_unknown);

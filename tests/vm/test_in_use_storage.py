@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A network card that is the way to a disk elsewhere keeps its driver."""
+"""What is the way to a disk or folder elsewhere keeps its driver."""
 
 import contextlib
+from pathlib import Path
 
 import pytest
 
-from vmtest import Topology, e1000e, inuse
+from vmtest import Device, Topology, e1000e, inuse
 
 # Both ends of one cable: the second card is the server's, in a namespace.
 TOPOLOGY = Topology(
-    ports=['rp1', 'rp2'],
-    cold=[e1000e('nic', 'rp1', netdev='h0'), e1000e('peer', 'rp2', netdev='h1')],
+    ports=['rp1', 'rp2', 'rp3'],
+    cold=[e1000e('nic', 'rp1', netdev='h0'),
+          e1000e('peer', 'rp2', netdev='h1'),
+          Device('virtio-9p-pci', 'share', 'rp3', properties={
+              'fsdev': 'here', 'mount_tag': 'a share',
+              'iommu_platform': True, 'disable-legacy': 'on'})],
     qemu_args=['-netdev', 'hubport,id=h0,hubid=0',
-               '-netdev', 'hubport,id=h1,hubid=0'])
+               '-netdev', 'hubport,id=h1,hubid=0',
+               '-fsdev', 'local,id=here,security_model=none,readonly=on,'
+                         f'path={Path(__file__).resolve().parent}'])
 INSIDE = 'nsenter --net=/run/netns/server'
 NQN = 'nqn.2026-01.example:disk'
 NVMET = '/sys/kernel/config/nvmet'
@@ -22,11 +29,11 @@ SUBSYSTEM = f'{NVMET}/subsystems/{NQN}'
 
 def interface(vm, name):
     folder = f'/sys/bus/pci/devices/{vm.address(name)}/net'
-    vm.wait(f'ls {folder}')
+    vm.wait(f'test -n "$(ls {folder})"', what=f'the interface of {name}')
     return vm.out(f'ls {folder}')
 
 
-@pytest.fixture(scope='module')
+@pytest.fixture
 def server(vm):
     """The other card's interface, in a network namespace of its own."""
     peer = interface(vm, 'peer')
@@ -115,3 +122,23 @@ def test_nvme_over_tcp(vm, card, server, nvme_server, way):
     folder = f'/sys/bus/pci/devices/{vm.address("nic")}/net'
     inuse.check(vm, 'nic', nvme(vm, card, at if to else f'{at}%{card}', why),
                 lambda: vm.out(f'stat -c %i {folder}'))
+
+
+@contextlib.contextmanager
+def mounted(vm):
+    vm.run('mkdir -p /mnt/share && mount -t 9p -o trans=virtio,ro '
+           '"a share" /mnt/share && test -f /mnt/share/conftest.py')
+    try:
+        yield 'the 9p share a share is mounted on /mnt/share$'
+    finally:
+        vm.run('umount /mnt/share')
+
+
+def test_folder_of_the_host(vm):
+    device = f'/sys/bus/pci/devices/{vm.address("share")}'
+    try:
+        vm.wait(f'cat {device}/virtio*/mount_tag')
+        inuse.check(vm, 'share', mounted(vm),
+                    lambda: vm.out(f'cd {device} && stat -c "%n %i" virtio*'))
+    finally:
+        inuse.put_back(vm, 'share')
