@@ -42,6 +42,9 @@ static int tell_own(const struct net_link *link, enum use_kind *kind, char **ret
 	} else if (*link->route) {
 		*kind = USE_ROUTE;
 		*ret = strf("%s carries a route to %s", link->name, link->route);
+	} else if (link->pppoe) {
+		*kind = USE_ROUTE;
+		*ret = strf("%s carries a PPPoE session", link->name);
 	} else if (is_a_guests(link)) {
 		*kind = USE_STACKED;
 		*ret = strf("%s is up", link->name);

@@ -15,6 +15,7 @@ struct net_link {
 	int lower; /* the interface that it stands on (VLAN, macvlan, vxlan), in the same namespace; 0: none */
 	bool up;
 	bool default_route;
+	bool pppoe; /* carries a session */
 	char name[IFNAMSIZ];
 	char kind[16]; /* "bond", "vlan"; "" for hardware */
 	char address[64]; /* the first that is not link-local, with its prefix length, or "" */

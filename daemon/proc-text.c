@@ -127,3 +127,20 @@ bool consoles_next(char **text, const char **name, unsigned *major, unsigned *mi
 	}
 	return false;
 }
+
+/* 00001234 52:54:00:12:34:56     eth0 */
+const char *pppoe_next(char **text)
+{
+	char *line;
+
+	while ((line = strsep(text, "\n"))) {
+		char *name = strrchr(line, ' ');
+		size_t id = strspn(line, "0123456789ABCDEF");
+		size_t address = line[id] == ' ' ? strspn(line + id + 1, "0123456789abcdef:") : 0;
+
+		/* The first line is a heading. */
+		if (id > 0 && address == strlen("00:00:00:00:00:00") && line[id + 1 + address] == ' ' && name[1])
+			return name + 1;
+	}
+	return NULL;
+}

@@ -161,6 +161,22 @@ START_TEST(consoles)
 }
 END_TEST
 
+START_TEST(pppoe)
+{
+	char text[] = "Id       Address              Device\n"
+		      "00000100 52:54:00:12:34:56     eth0\n"
+		      "\n00000100\n00000100 \n00000100 52:54:00:12:34:56\n00000100 52:54:00:12:34:56 \n"
+		      "00000100 52:54:00:12:34 eth9\n 52:54:00:12:34:56 eth8\nxyz 52:54:00:12:34:56 eth7\n"
+		      "0000FF00 52:54:00:12:34:56 wan.long-name5";
+	char *next = text;
+
+	ck_assert_str_eq(pppoe_next(&next), "eth0");
+	ck_assert_str_eq(pppoe_next(&next), "wan.long-name5");
+	ck_assert_ptr_null(pppoe_next(&next));
+	ck_assert_ptr_null(pppoe_next(&next));
+}
+END_TEST
+
 /* A disk with a partition, and on that one a volume. */
 static void fake_disk(void)
 {
@@ -677,6 +693,10 @@ static const struct {
 	    { .index = 2, .name = "bond0", .up = true, .address = "192.0.2.1/24" } },
 	  0,
 	  NULL },
+	{ { { .index = 1, .name = "eth0", .up = true },
+	    { .index = 2, .name = "eth0.7", .up = true, .lower = 1, .pppoe = true } },
+	  USE_ROUTE,
+	  "eth0 carries eth0.7, which carries a PPPoE session" },
 	/* The switch is down, and switches; also what is not its port itself. */
 	{ { { .index = 1, .name = "eth0", .up = true, .master = 2 },
 	    { .index = 2, .name = "ovs-system", .kind = "openvswitch" } },
@@ -777,6 +797,7 @@ int main(void)
 	tcase_add_test(tc, mountinfo_garbage);
 	tcase_add_test(tc, swaps);
 	tcase_add_test(tc, consoles);
+	tcase_add_test(tc, pppoe);
 	tcase_add_test(tc, blocks_below);
 	tcase_add_test(tc, blocks_multipath);
 	tcase_add_test(tc, btrfs_devices);

@@ -97,6 +97,38 @@ def test_what_is_used_keeps_its_driver(vm, card, name):
                 lambda: vm.out(f'stat -c %i {folder}'))
 
 
+# struct sockaddr_pppox, packed: AF_PPPOX, PX_PROTO_OE, the session's number,
+# and whom it is with; Python's own sockets do not know the family.
+PPPOE = """
+import ctypes, os, signal, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+socket = libc.socket(24, 2, 0)
+place = struct.pack('=HI2s6s16s', 24, 0, b'\\0\\x07', bytes(range(2, 14, 2)),
+                    sys.argv[1].encode())
+if libc.connect(socket, place, len(place)):
+    sys.exit(os.strerror(ctypes.get_errno()))
+signal.pause()
+"""
+
+
+@contextlib.contextmanager
+def in_session(vm):
+    vm.write('/var/tmp/pppoe.py', PPPOE)
+    vm.run(f'modprobe pppoe; {UP}')
+    job = vm.start('exec python3 /var/tmp/pppoe.py eth0')
+    try:
+        vm.wait('grep -q eth0 /proc/1/net/pppoe')
+        yield 'eth0 carries a PPPoE session$'
+    finally:
+        job.stop()
+
+
+def test_pppoe(vm, card):
+    folder = f'/sys/bus/pci/devices/{vm.address("nic")}/net'
+    inuse.check(vm, 'nic', in_session(vm),
+                lambda: vm.out(f'stat -c %i {folder}'))
+
+
 UNUSED = {
     'down': ('true', 'true'),
     # IPv6 gives it an address by itself.
