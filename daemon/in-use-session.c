@@ -124,8 +124,8 @@ static char *describe(const struct sysfs_session *session)
 	return strf("the NVMe over %s session %s%s%s", session->transport, session->name, *at ? " to " : "", at);
 }
 
-static int add_session(const struct net_link *links, size_t n_links, const struct sysfs_interface *interfaces,
-		       size_t n, const struct sysfs_session *session, struct uses *uses)
+static int add_session(const struct net_link *links, size_t n_links, const struct sysfs_interface *interfaces, size_t n,
+		       const struct sysfs_session *session, struct uses *uses)
 {
 	_cleanup_free_ char *what = describe(session);
 	int way, r;

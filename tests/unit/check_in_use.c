@@ -45,12 +45,24 @@ START_TEST(node_paths)
 		const char *path;
 		bool node;
 	} table[] = {
-		{ "/dev/sda1", true },		 { "/dev/mapper/vg-root", true },    { "/dev/..data", true },
-		{ "/dev/shm/mnt/sda", false },	 { "/dev/mqueue/x", false },	     { "/dev/../home/me/mnt/x", false },
-		{ "/dev/x/../../mnt/x", false }, { "/home/me/mnt/dev/sda", false },  { "server:/dev/sda", false },
-		{ "dev/sda", false },		 { "/dev", false },		     { "", false },
-		{ "/dev//shm/x", false },	 { "/dev/./shm/x", false },	     { "/dev/x//y", false },
-		{ "//dev/shm/x", false },	 { "/dev/.x/y./z", true },	     { "/./dev/shm/x", false },
+		{ "/dev/sda1", true },
+		{ "/dev/mapper/vg-root", true },
+		{ "/dev/..data", true },
+		{ "/dev/shm/mnt/sda", false },
+		{ "/dev/mqueue/x", false },
+		{ "/dev/../home/me/mnt/x", false },
+		{ "/dev/x/../../mnt/x", false },
+		{ "/home/me/mnt/dev/sda", false },
+		{ "server:/dev/sda", false },
+		{ "dev/sda", false },
+		{ "/dev", false },
+		{ "", false },
+		{ "/dev//shm/x", false },
+		{ "/dev/./shm/x", false },
+		{ "/dev/x//y", false },
+		{ "//dev/shm/x", false },
+		{ "/dev/.x/y./z", true },
+		{ "/./dev/shm/x", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
@@ -707,8 +719,7 @@ static const struct {
 	    { .index = 3, .name = "bond0", .kind = "bond", .up = true, .master = 2 } },
 	  USE_STACKED,
 	  "eth0 is part of bond0, which is part of ovs-system (Open vSwitch)" },
-	{ { { .index = 1, .name = "eth0", .master = 2 },
-	    { .index = 2, .name = "ovs-system", .kind = "openvswitch" } },
+	{ { { .index = 1, .name = "eth0", .master = 2 }, { .index = 2, .name = "ovs-system", .kind = "openvswitch" } },
 	  0,
 	  NULL },
 	/* A VLAN on a bond that is a port of a bridge, and the address is the bridge's. */

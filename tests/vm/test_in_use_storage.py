@@ -98,7 +98,7 @@ def nvme_server(vm, server):
 
 @contextlib.contextmanager
 def nvme(vm, card, to, why):
-    vm.run(f'printf nqn={NQN},transport=tcp,traddr={to},trsvcid=4420,'
+    vm.run(f'echo -n nqn={NQN},transport=tcp,traddr={to},trsvcid=4420,'
            'keep_alive_tmo=120 >/dev/nvme-fabrics', timeout=120)
     found = vm.out('grep -lx tcp /sys/class/nvme/*/transport')
     name = found.split('/')[4]
