@@ -103,8 +103,13 @@ static int find_interface(const struct net_link *links, size_t n, const char *na
 /* The interface that the session leaves by: its number, 0 where there is no way, or a negative errno. */
 static int find_way(const struct net_link *links, size_t n, const struct sysfs_session *session)
 {
-	if (*session->interface)
-		return find_interface(links, n, session->interface);
+	if (*session->interface) {
+		int index = find_interface(links, n, session->interface);
+
+		/* Adapters that do iSCSI by themselves have other names there (qedi_host_get_param(): "host3"). */
+		if (index >= 0 || session->kind != SESSION_ISCSI)
+			return index;
+	}
 	if (!session->has_remote)
 		return -ENODATA;
 	if (*session->remote.scope)

@@ -31,10 +31,13 @@ static int session_list_add(struct session_list *list, const struct sysfs_sessio
 	return 0;
 }
 
-/* It goes, or the driver has nothing to say: ENOTCONN is iscsi_tcp's between two connections. */
+/*
+ * It goes, or the driver has nothing to say: ENOTCONN is iscsi_tcp's between
+ * two connections, ENOSYS that of adapters that do iSCSI by themselves.
+ */
 static bool is_absent(int r)
 {
-	return r == -ENOENT || r == -ENODEV || r == -ENOTCONN || r == -EINVAL;
+	return r == -ENOENT || r == -ENODEV || r == -ENOTCONN || r == -ENOSYS || r == -EINVAL;
 }
 
 /* What stands in the file, or -ENODATA where nothing does. */

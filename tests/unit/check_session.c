@@ -265,6 +265,11 @@ START_TEST(ways)
 	fake_nvme("nvme1", "pcie\n", "garbage\n");
 	fake_iscsi("connection1:0", NULL, "fe80::2%eth1\n");
 	check_ways("eth1 carries the iSCSI session 1 to iqn.2003-01.example:disk at fe80::2");
+	/* A word that is no interface's is none; one that is, is what counts. */
+	fake_file("host4\n", "class/iscsi_host/host4/netdev");
+	check_ways("eth1 carries the iSCSI session 1 to iqn.2003-01.example:disk at fe80::2");
+	fake_file("bond0\n", "class/iscsi_host/host4/netdev");
+	check_ways("eth0 carries the iSCSI session 1 to iqn.2003-01.example:disk at fe80::2");
 }
 END_TEST
 
