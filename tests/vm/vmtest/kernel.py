@@ -39,8 +39,7 @@ MODULES = BOOT + (
     'ext4', 'xfs', 'btrfs', 'vfat', 'nls_ascii', 'nls_cp437',
     'nls_iso8859-1', 'squashfs', 'fuse', 'algif_skcipher', 'xts', 'essiv',
     # disks over the network, both ends
-    'nvme-tcp', 'nvmet', 'nvmet-tcp', 'iscsi_tcp', 'iscsi_target_mod',
-    'target_core_mod', 'target_core_file', 'target_core_iblock',
+    'nvme-tcp', 'nvmet', 'nvmet-tcp',
     # virtio, the IOMMU of that name, and shared folders
     'virtio_pci', 'virtio_blk', 'virtio_net', 'virtio_scsi',
     'virtio_console', 'virtio-rng', 'virtio_balloon', 'virtio_input',
