@@ -42,17 +42,20 @@ static void facts_done(struct facts *facts)
  * PID 1's view of mounts: the daemon's own mount namespace may hide some.
  * Those of other namespaces are found by the claim that they are, too.
  */
-static int read_mounts(struct facts *facts)
+int in_use_mounts(char **ret_text, struct mount_line **ret, size_t *ret_n)
 {
 	_cleanup_free_ char *path = strf("%s/1/mountinfo", in_use_proc);
+	_cleanup_free_ char *text = NULL;
 	int r;
 
 	if (!path)
 		return -ENOMEM;
-	r = read_file_at(AT_FDCWD, path, PROC_MAX, &facts->mountinfo);
-	if (r < 0)
-		return r;
-	return mountinfo_parse(facts->mountinfo, &facts->mounts, &facts->n_mounts);
+	r = read_file_at(AT_FDCWD, path, PROC_MAX, &text);
+	if (r >= 0)
+		r = mountinfo_parse(text, ret, ret_n);
+	if (r >= 0)
+		*ret_text = TAKE_PTR(text);
+	return r;
 }
 
 /* Only below /dev: a stat elsewhere may wait for a file server. What swaps to a file has it on a file system. */
@@ -220,7 +223,7 @@ int in_use_block(const struct sysfs_block *blocks, size_t n, struct uses *uses)
 	facts.used = calloc(n, sizeof(*facts.used));
 	if (!facts.used)
 		return -ENOMEM;
-	r = read_mounts(&facts);
+	r = in_use_mounts(&facts.mountinfo, &facts.mounts, &facts.n_mounts);
 	if (r < 0)
 		uses_unknown(uses, r, "cannot tell what is mounted");
 	r = read_swaps(&facts);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/rtnetlink.h>
 #include <netlink/netlink.h>
 #include <netlink/route/addr.h>
@@ -9,9 +10,12 @@
 
 #include "daemon/in-use-sources.h"
 #include "daemon/net-use.h"
+#include "daemon/proc-text.h"
 
 /* A dump is started again when what is dumped changed meanwhile (NLM_F_DUMP_INTR). */
 #define DUMP_TRIES 5
+
+#define PPPOE_MAX (16 << 20)
 
 struct network {
 	struct net_link *links;
@@ -149,6 +153,28 @@ static int read_network(struct network *net)
 	return r;
 }
 
+/* The addresses and routes are those of an interface that says nothing of the one below. */
+static int read_pppoe(struct network *net)
+{
+	_cleanup_free_ char *path = strf("%s/1/net/pppoe", in_use_proc);
+	_cleanup_free_ char *text = NULL;
+	const char *name;
+	char *next;
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	r = read_file_at(AT_FDCWD, path, PPPOE_MAX, &text);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r; /* a kernel without it */
+	next = text;
+	while ((name = pppoe_next(&next)))
+		for (size_t i = 0; i < net->n; i++)
+			if (strcmp(net->links[i].name, name) == 0)
+				net->links[i].pppoe = true;
+	return 0;
+}
+
 int in_use_net(const struct sysfs_interface *interfaces, size_t n, struct uses *uses)
 {
 	struct network net = {};
@@ -157,18 +183,28 @@ int in_use_net(const struct sysfs_interface *interfaces, size_t n, struct uses *
 	if (n == 0)
 		return 0;
 	r = read_network(&net);
+	if (r < 0) {
+		free(net.links);
+		return uses_unknown(uses, r == -NLE_NOMEM ? -ENOMEM : -EIO, "cannot tell how %s is used (%s)",
+				    interfaces[0].name, nl_geterror(r));
+	}
+	r = read_pppoe(&net);
 	if (r < 0)
-		r = uses_unknown(uses, r == -NLE_NOMEM ? -ENOMEM : -EIO, "cannot tell how %s is used (%s)",
-				 interfaces[0].name, nl_geterror(r));
-	else
-		for (size_t i = 0; i < n && r >= 0; i++) {
-			enum use_kind kind;
-			char *text;
+		uses_unknown(uses, r, "cannot tell which interfaces carry PPPoE");
+	r = 0;
+	for (size_t i = 0; i < n && r >= 0; i++) {
+		enum use_kind kind;
+		char *text;
 
-			r = net_use_tell(net.links, net.n, interfaces[i].index, &kind, &text);
-			if (r > 0)
-				r = uses_add(uses, kind, text);
-		}
+		r = net_use_tell(net.links, net.n, interfaces[i].index, &kind, &text);
+		if (r > 0)
+			r = uses_add(uses, kind, text);
+		/* sysfs shows it: it came after the dump, or the dump is not of this namespace. */
+		else if (r == -ENODEV)
+			r = uses_unknown(uses, r, "cannot tell how %s is used", interfaces[i].name);
+	}
+	if (r >= 0)
+		r = in_use_session(net.links, net.n, interfaces, n, uses);
 	free(net.links);
 	return r;
 }

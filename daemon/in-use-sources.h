@@ -2,6 +2,7 @@
 #ifndef DAEMON_IN_USE_SOURCES_H
 #define DAEMON_IN_USE_SOURCES_H
 
+#include "daemon/net-use.h"
 #include "daemon/sysfs-below.h"
 #include "daemon/sysfs-block.h"
 #include "daemon/uses.h"
@@ -11,6 +12,13 @@
  * to USES, and returns 0 or -ENOMEM.
  */
 
+/* What process 1 has mounted, which points into *RET_TEXT; both are malloc'd. 0 or a negative errno. */
+struct mount_line;
+int in_use_mounts(char **ret_text, struct mount_line **ret, size_t *ret_n);
+
+/* Folders of a host that are mounted through a virtio device. */
+int in_use_share(const struct sysfs_below *below, struct uses *uses);
+
 /* Mounts, swap, and volumes on top. */
 int in_use_block(const struct sysfs_block *blocks, size_t n, struct uses *uses);
 
@@ -19,6 +27,13 @@ int in_use_claimed(const struct sysfs_block *blocks, size_t n, struct uses *uses
 
 /* Interfaces of the daemon's network namespace that are up, with addresses, routes, or others on top. */
 int in_use_net(const struct sysfs_interface *interfaces, size_t n, struct uses *uses);
+
+/* Storage sessions whose way is one of the interfaces. LINKS is what the kernel tells of all interfaces. */
+int in_use_session(const struct net_link *links, size_t n_links, const struct sysfs_interface *interfaces, size_t n,
+		   struct uses *uses);
+
+/* NVMe over the Fibre Channel ports of a PCI device. SCSI disks over these are below it. */
+int in_use_fc(const char *address, struct uses *uses);
 
 /* Processes that have one of the nodes open. */
 int in_use_open(const struct sysfs_node *nodes, size_t n, struct uses *uses);

@@ -102,8 +102,8 @@ static int ask(const char *address, struct sysfs_below *below, struct uses *uses
 	r = sysfs_read_below(address, below);
 	if (r < 0)
 		uses_unknown(uses, r, "cannot tell what it has");
-	if ((r = in_use_block(blocks, n, uses)) < 0 ||
-	    (r = in_use_net(below->interfaces, below->n_interfaces, uses)) < 0 ||
+	if ((r = in_use_block(blocks, n, uses)) < 0 || (r = in_use_share(below, uses)) < 0 ||
+	    (r = in_use_net(below->interfaces, below->n_interfaces, uses)) < 0 || (r = in_use_fc(address, uses)) < 0 ||
 	    (r = hidden_interfaces(below, uses)) < 0 || (r = virtual_functions(below, uses)) < 0 ||
 	    (r = display(address, below, uses)) < 0 || (r = in_use_console(below->nodes, below->n_nodes, uses)) < 0)
 		return r;

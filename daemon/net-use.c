@@ -15,6 +15,16 @@ static const struct net_link *find(const struct net_link *links, size_t n, int i
 	return NULL;
 }
 
+/*
+ * The switch that all of Open vSwitch's ports are part of is no interface that
+ * anybody uses: it is down as a rule, and what its ports carry is known to the
+ * switch alone (ovs_netdev_link() in net/openvswitch/vport-netdev.c).
+ */
+static bool is_open_vswitch(const struct net_link *link)
+{
+	return strcmp(link->kind, "openvswitch") == 0;
+}
+
 /* A virtual machine's interface: it has its addresses in there. */
 static bool is_a_guests(const struct net_link *link)
 {
@@ -32,6 +42,9 @@ static int tell_own(const struct net_link *link, enum use_kind *kind, char **ret
 	} else if (*link->route) {
 		*kind = USE_ROUTE;
 		*ret = strf("%s carries a route to %s", link->name, link->route);
+	} else if (link->pppoe) {
+		*kind = USE_ROUTE;
+		*ret = strf("%s carries a PPPoE session", link->name);
 	} else if (is_a_guests(link)) {
 		*kind = USE_STACKED;
 		*ret = strf("%s is up", link->name);
@@ -82,6 +95,11 @@ static int tell(const struct net_link *links, size_t n, const struct net_link *l
 		if (r != 0)
 			return r;
 	}
+	if (master && is_open_vswitch(master)) {
+		*kind = USE_STACKED;
+		*ret = strf("%s is part of %s (Open vSwitch)", link->name, master->name);
+		return *ret ? 1 : -ENOMEM;
+	}
 	/* A bridge without an address has its users behind its other ports; and the membership would be lost. */
 	if (master && master->up) {
 		*kind = USE_STACKED;
@@ -95,5 +113,44 @@ int net_use_tell(const struct net_link *links, size_t n, int index, enum use_kin
 {
 	const struct net_link *link = find(links, n, index);
 
-	return link ? tell(links, n, link, 0, kind, ret) : 0;
+	return link ? tell(links, n, link, 0, kind, ret) : -ENODEV;
+}
+
+/* Whether the interface is a part of one that is marked, or one that is marked stands on it. */
+static bool is_below(const struct net_link *links, size_t n, const bool *marked, const struct net_link *link)
+{
+	for (size_t i = 0; i < n; i++)
+		if (marked[i] && ((link->master && links[i].index == link->master) ||
+				  (links[i].lower && links[i].lower == link->index)))
+			return true;
+	return false;
+}
+
+int net_use_stands_on(const struct net_link *links, size_t n, int upper, int lower)
+{
+	const struct net_link *top = find(links, n, upper);
+	_cleanup_free_ bool *marked = NULL;
+	bool grew = true;
+
+	if (!top)
+		return -ENODEV;
+	if (upper == lower)
+		return 1;
+	marked = calloc(n, sizeof(*marked));
+	if (!marked)
+		return -ENOMEM;
+	marked[top - links] = true;
+	/* Each round is one floor further down. */
+	for (unsigned depth = 0; grew && depth <= DEPTH_MAX; depth++) {
+		grew = false;
+		for (size_t i = 0; i < n; i++) {
+			if (marked[i] || !is_below(links, n, marked, &links[i]))
+				continue;
+			if (links[i].index == lower)
+				return 1;
+			marked[i] = true;
+			grew = true;
+		}
+	}
+	return 0;
 }

@@ -15,6 +15,7 @@ struct net_link {
 	int lower; /* the interface that it stands on (VLAN, macvlan, vxlan), in the same namespace; 0: none */
 	bool up;
 	bool default_route;
+	bool pppoe; /* carries a session */
 	char name[IFNAMSIZ];
 	char kind[16]; /* "bond", "vlan"; "" for hardware */
 	char address[64]; /* the first that is not link-local, with its prefix length, or "" */
@@ -25,8 +26,16 @@ struct net_link {
  * Whether the interface INDEX is in use by what it has, what it is a part of,
  * or what stands on it. Pure, for any input, also for interfaces that stand on
  * one another in a circle. Returns 1 with *RET malloc'd ("eth0 is part of
- * bond0, which is up with 192.0.2.1/24"), 0, or -ENOMEM.
+ * bond0, which is up with 192.0.2.1/24"), 0, -ENODEV where INDEX is not among
+ * LINKS, or -ENOMEM.
  */
 int net_use_tell(const struct net_link *links, size_t n, int index, enum use_kind *kind, char **ret);
+
+/*
+ * Whether what the interface UPPER sends leaves by LOWER, or may: it is LOWER
+ * itself, or stands on it as a VLAN, bond or bridge does. Pure, as above.
+ * Returns 1, 0, -ENODEV where UPPER is not among LINKS, or -ENOMEM.
+ */
+int net_use_stands_on(const struct net_link *links, size_t n, int upper, int lower);
 
 #endif

@@ -89,12 +89,34 @@ static bool may_be_node(const struct open_files *files, const char *path)
 	return false;
 }
 
+/*
+ * The device number, from what the kernel has at hand: no file server is asked.
+ * FUSE shows root nothing of a mount that is another user's
+ * (fuse_allow_current_process() in fs/fuse/dir.c). Such a mount has no device
+ * nodes that could be opened, as whoever may not mount otherwise gets nodev;
+ * and it must not let anybody keep us from telling.
+ */
+static int node_number(int fds, const char *fd, dev_t *ret, bool *block)
+{
+	struct statx st;
+
+	if (statx(fds, fd, AT_STATX_DONT_SYNC, STATX_TYPE, &st) < 0)
+		return errno == ENOENT || errno == ESRCH || errno == EACCES ? 0 : -errno;
+	if (!(st.stx_mask & STATX_TYPE) || (!S_ISCHR(st.stx_mode) && !S_ISBLK(st.stx_mode)))
+		return 0;
+	*block = S_ISBLK(st.stx_mode);
+	*ret = makedev(st.stx_rdev_major, st.stx_rdev_minor);
+	return 1;
+}
+
 /* 1: the descriptor is of a file that is looked for, which *RET is then about; 0: another, or it is closed meanwhile. */
 static int find_file(const struct open_files *files, int fds, const char *fd, char *link, size_t size,
 		     const struct sysfs_node **ret)
 {
-	struct stat st;
+	dev_t number;
+	bool block;
 	ssize_t n;
+	int r;
 
 	*ret = NULL;
 	n = readlinkat(fds, fd, link, size - 1);
@@ -105,13 +127,11 @@ static int find_file(const struct open_files *files, int fds, const char *fd, ch
 		return 1;
 	if (!may_be_node(files, link))
 		return 0;
-	if (fstatat(fds, fd, &st, 0) < 0)
-		return errno == ENOENT || errno == ESRCH ? 0 : -errno;
-	if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
-		return 0;
+	r = node_number(fds, fd, &number, &block);
+	if (r <= 0)
+		return r;
 	for (size_t i = 0; i < files->n_nodes; i++)
-		if (makedev(files->nodes[i].major, files->nodes[i].minor) == st.st_rdev &&
-		    files->nodes[i].block == S_ISBLK(st.st_mode)) {
+		if (makedev(files->nodes[i].major, files->nodes[i].minor) == number && files->nodes[i].block == block) {
 			*ret = &files->nodes[i];
 			return 1;
 		}
@@ -151,7 +171,7 @@ static int scan_process(const struct open_files *files, int proc, const char *pi
 	int r;
 
 	if (process < 0)
-		return 0;
+		return errno == ENOENT || errno == ESRCH ? 0 : cannot_look(files, process, pid, -errno);
 	r = open_files_folder(process, "fd", &fds);
 	if (r < 0)
 		return r == -ENOENT || r == -ESRCH ? 0 : cannot_look(files, process, pid, r);

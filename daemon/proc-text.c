@@ -26,7 +26,9 @@ bool is_node_path(const char *path)
 {
 	static const char *const anybodys[] = { "/dev/shm/", "/dev/mqueue/" };
 
-	if (strncmp(path, "/dev/", strlen("/dev/")) != 0 || strstr(path, "/../"))
+	/* Each name has one spelling, so that what follows can be told by it. */
+	if (strncmp(path, "/dev/", strlen("/dev/")) != 0 || strstr(path, "//") || strstr(path, "/./") ||
+	    strstr(path, "/../"))
 		return false;
 	for (size_t i = 0; i < ARRAY_LEN(anybodys); i++)
 		if (strncmp(path, anybodys[i], strlen(anybodys[i])) == 0)
@@ -124,4 +126,21 @@ bool consoles_next(char **text, const char **name, unsigned *major, unsigned *mi
 			return true;
 	}
 	return false;
+}
+
+/* 00001234 52:54:00:12:34:56     eth0 */
+const char *pppoe_next(char **text)
+{
+	char *line;
+
+	while ((line = strsep(text, "\n"))) {
+		char *name = strrchr(line, ' ');
+		size_t id = strspn(line, "0123456789ABCDEF");
+		size_t address = line[id] == ' ' ? strspn(line + id + 1, "0123456789abcdef:") : 0;
+
+		/* The first line is a heading. */
+		if (id > 0 && address == strlen("00:00:00:00:00:00") && line[id + 1 + address] == ' ' && name[1])
+			return name + 1;
+	}
+	return NULL;
 }

@@ -26,6 +26,9 @@ const char *swaps_next(char **text);
 /* The next console of /proc/consoles that is a device (show_console_dev() in fs/proc/consoles.c). False at the end. */
 bool consoles_next(char **text, const char **name, unsigned *major, unsigned *minor);
 
+/* The next interface of /proc/PID/net/pppoe that a session goes through (pppoe_seq_show() in drivers/net/ppp/pppoe.c). */
+const char *pppoe_next(char **text);
+
 /*
  * Whether PATH can be asked for its device number: below /dev, and not where
  * users may mount a file system of their own, which need not ever answer. What

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 
@@ -12,12 +13,14 @@
 #define TREE_DEPTH_MAX 48
 #define TREE_FOLDERS_MAX 200000
 #define UEVENT_MAX 4096
+#define TAG_MAX 4095
 #define COUNT_TRIES 3
 #define COUNT_USEC (20 * 1000)
 
 struct walk {
 	struct sysfs_below *below;
 	size_t n_folders;
+	char **groups; /* numbers of IOMMU groups of what is below the device */
 };
 
 /* Attribute groups and the innards of block and network devices: many folders, and never a device in them. */
@@ -143,6 +146,68 @@ static int add_interfaces(struct sysfs_below *below, int fd)
 	return r;
 }
 
+/* The driver's answer ends in a NUL and no newline (p9_mount_tag_show() in net/9p/trans_virtio.c). */
+static int add_mount_tag(struct sysfs_below *below, int dirfd)
+{
+	_cleanup_close_ int fd = openat(dirfd, "mount_tag", O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char tag[TAG_MAX + 1] = "";
+	ssize_t n;
+
+	if (fd < 0)
+		return errno == ENOENT || errno == ENODEV ? 0 : -errno;
+	n = read(fd, tag, sizeof(tag) - 1);
+	if (n < 0)
+		return errno == ENODEV ? 0 : -errno;
+	if ((size_t)n == sizeof(tag) - 1)
+		return -ENAMETOOLONG;
+	tag[strcspn(tag, "\n")] = '\0';
+	return *tag ? strv_add(&below->mount_tags, tag) : 0;
+}
+
+static int see_driver(struct sysfs_below *below, int dirfd)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(dirfd, "driver", target, sizeof(target) - 1);
+	const char *name;
+
+	if (n < 0)
+		return errno == ENOENT || errno == ENODEV ? 0 : -errno;
+	target[n] = '\0';
+	name = strrchr(target, '/');
+	if (strcmp(name ? name + 1 : target, "virtiofs") == 0)
+		below->virtiofs = true;
+	return 0;
+}
+
+static int add_group(struct walk *w, int dirfd)
+{
+	char target[PATH_MAX];
+	ssize_t n = readlinkat(dirfd, "iommu_group", target, sizeof(target) - 1);
+	const char *name;
+
+	if (n < 0)
+		return errno == ENOENT || errno == ENODEV ? 0 : -errno;
+	target[n] = '\0';
+	name = strrchr(target, '/');
+	name = name ? name + 1 : target;
+	if (!*name || name[strspn(name, "0123456789")])
+		return -EBADMSG;
+	return strv_contains(w->groups, name) ? 0 : strv_add(&w->groups, name);
+}
+
+/* What a folder below the device has besides nodes. */
+static int add_entry(struct walk *w, int dirfd, const struct dirent *entry)
+{
+	if (entry->d_type == DT_REG && strcmp(entry->d_name, "mount_tag") == 0)
+		return add_mount_tag(w->below, dirfd);
+	if (entry->d_type == DT_LNK && strcmp(entry->d_name, "driver") == 0)
+		return see_driver(w->below, dirfd);
+	/* A mediated device has a group of its own, and programs have it by that (vfio_register_emulated_iommu_dev()). */
+	if (entry->d_type == DT_LNK && strcmp(entry->d_name, "iommu_group") == 0)
+		return add_group(w, dirfd);
+	return 0;
+}
+
 /* Folders only: links lead away from the device, to its subsystem, its driver, its group. */
 static int walk(struct walk *w, int parent, const char *name, unsigned depth)
 {
@@ -168,6 +233,8 @@ static int walk(struct walk *w, int parent, const char *name, unsigned depth)
 	while ((errno = 0, entry = readdir(dir))) {
 		if (entry->d_type == DT_REG && strcmp(entry->d_name, "dev") == 0)
 			has_node = true;
+		if (depth && (r = add_entry(w, fd, entry)) < 0)
+			return r;
 		if (entry->d_type != DT_DIR || entry->d_name[0] == '.' || is_barren(entry->d_name))
 			continue;
 		r = walk(w, fd, entry->d_name, depth + 1);
@@ -187,20 +254,6 @@ static unsigned count_virtual_functions(const char *address)
 	if (!path || sysfs_read_attribute_at(AT_FDCWD, path, &text) < 0)
 		return 0;
 	return (unsigned)strtoul(text, NULL, 10);
-}
-
-int sysfs_read_below(const char *address, struct sysfs_below *ret)
-{
-	_cleanup_free_ char *path = sysfs_device_path(address, "");
-	struct walk w = { .below = ret };
-
-	*ret = (struct sysfs_below){};
-	if (!path)
-		return -ENOMEM;
-	if (access(path, F_OK) < 0)
-		return -ENODEV;
-	ret->n_virtual_functions = count_virtual_functions(address);
-	return walk(&w, AT_FDCWD, path, 0);
 }
 
 static int add_node_at(struct sysfs_below *below, int parent, const char *name)
@@ -239,10 +292,51 @@ int sysfs_read_vfio(unsigned group, const char *const *addresses, size_t n, stru
 	return r == -ENOENT || r == -ENODEV ? 0 : r;
 }
 
+static int add_group_nodes(struct sysfs_below *below, char *const *groups)
+{
+	_cleanup_free_ char *path = strf("%s/class/vfio", sysfs_root);
+	_cleanup_close_ int class = path ? open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+	int r = 0;
+
+	if (!path)
+		return -ENOMEM;
+	if (class < 0)
+		return errno == ENOENT ? 0 : -errno;
+	for (; r >= 0 && *groups; groups++) {
+		size_t n = below->n_nodes;
+
+		r = add_node_at(below, class, *groups);
+		/* Its own name is a mere number. */
+		if (r >= 0 && below->n_nodes > n)
+			snprintf(below->nodes[n].name, sizeof(below->nodes[n].name), "vfio/%s", *groups);
+	}
+	return r;
+}
+
+int sysfs_read_below(const char *address, struct sysfs_below *ret)
+{
+	_cleanup_free_ char *path = sysfs_device_path(address, "");
+	struct walk w = { .below = ret };
+	int r;
+
+	*ret = (struct sysfs_below){};
+	if (!path)
+		return -ENOMEM;
+	if (access(path, F_OK) < 0)
+		return -ENODEV;
+	ret->n_virtual_functions = count_virtual_functions(address);
+	r = walk(&w, AT_FDCWD, path, 0);
+	if (r >= 0 && w.groups)
+		r = add_group_nodes(ret, w.groups);
+	strv_free(w.groups);
+	return r;
+}
+
 void sysfs_below_clear(struct sysfs_below *below)
 {
 	free(below->nodes);
 	free(below->interfaces);
+	strv_free(below->mount_tags);
 	*below = (struct sysfs_below){};
 }
 

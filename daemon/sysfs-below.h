@@ -27,6 +27,8 @@ struct sysfs_below {
 	size_t n_interfaces;
 	size_t n_hidden; /* of other network namespaces */
 	unsigned n_virtual_functions; /* that are switched on */
+	char **mount_tags; /* of virtio devices that 9p is mounted through; may be NULL */
+	bool virtiofs; /* one that virtiofs is mounted through, whose tag cannot be told */
 };
 
 /*

@@ -13,9 +13,10 @@ enum use_kind {
 	USE_ROOT, /* mounted on / */
 	USE_MOUNT,
 	USE_SWAP,
+	USE_STORAGE, /* the way to disks elsewhere */
 	USE_DEFAULT_ROUTE,
 	USE_ADDRESS,
-	USE_ROUTE,
+	USE_ROUTE, /* or PPP */
 	USE_STACKED, /* a part of a volume or of another interface, that nobody is known to use */
 	USE_DISPLAY,
 	USE_NAMESPACE, /* of a network, where it cannot be looked into */

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* Any text as /proc/1/mountinfo, /proc/swaps and /proc/consoles: all that is returned lies within it. */
+/* Any text as one of the tables in /proc that are read: all that is returned lies within it. */
 #include <string.h>
 
 #include "daemon/proc-text.h"
+#include "daemon/session-text.h"
 #include "tests/fuzz/fuzz.h"
 
 struct input {
@@ -70,6 +71,37 @@ static void check_consoles(const uint8_t *data, size_t size)
 	free(input.text);
 }
 
+static void check_pppoe(const uint8_t *data, size_t size)
+{
+	struct input input = copy(data, size);
+	char *next = input.text;
+	const char *name;
+
+	while ((name = pppoe_next(&next))) {
+		check_string(&input, name);
+		require(*name && !strchr(name, ' '));
+	}
+	free(input.text);
+}
+
+/* What sysfs says of storage sessions is text of the same sort. */
+static void check_session(const uint8_t *data, size_t size)
+{
+	struct input input = copy(data, size);
+	struct session_address address;
+	char value[64];
+	uint64_t port;
+
+	if (session_address_parse(input.text, &address)) {
+		require(address.length <= sizeof(address.bytes) && *address.text);
+		require(strlen(address.text) < sizeof(address.text) && strlen(address.scope) < sizeof(address.scope));
+	}
+	if (session_option(input.text, "traddr", value, sizeof(value)))
+		require(*value && strlen(value) < sizeof(value) && !strchr(value, ','));
+	session_fc_port(input.text, &port);
+	free(input.text);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	/* A file with a NUL is not read. */
@@ -78,5 +110,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_mounts(data, size);
 	check_swaps(data, size);
 	check_consoles(data, size);
+	check_pppoe(data, size);
+	check_session(data, size);
 	return 0;
 }

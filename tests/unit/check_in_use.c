@@ -45,10 +45,24 @@ START_TEST(node_paths)
 		const char *path;
 		bool node;
 	} table[] = {
-		{ "/dev/sda1", true },		 { "/dev/mapper/vg-root", true },    { "/dev/..data", true },
-		{ "/dev/shm/mnt/sda", false },	 { "/dev/mqueue/x", false },	     { "/dev/../home/me/mnt/x", false },
-		{ "/dev/x/../../mnt/x", false }, { "/home/me/mnt/dev/sda", false },  { "server:/dev/sda", false },
-		{ "dev/sda", false },		 { "/dev", false },		     { "", false },
+		{ "/dev/sda1", true },
+		{ "/dev/mapper/vg-root", true },
+		{ "/dev/..data", true },
+		{ "/dev/shm/mnt/sda", false },
+		{ "/dev/mqueue/x", false },
+		{ "/dev/../home/me/mnt/x", false },
+		{ "/dev/x/../../mnt/x", false },
+		{ "/home/me/mnt/dev/sda", false },
+		{ "server:/dev/sda", false },
+		{ "dev/sda", false },
+		{ "/dev", false },
+		{ "", false },
+		{ "/dev//shm/x", false },
+		{ "/dev/./shm/x", false },
+		{ "/dev/x//y", false },
+		{ "//dev/shm/x", false },
+		{ "/dev/.x/y./z", true },
+		{ "/./dev/shm/x", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
@@ -156,6 +170,22 @@ START_TEST(consoles)
 	ck_assert_uint_eq(major, 4);
 	ck_assert_uint_eq(minor, 64);
 	ck_assert(!consoles_next(&next, &name, &major, &minor));
+}
+END_TEST
+
+START_TEST(pppoe)
+{
+	char text[] = "Id       Address              Device\n"
+		      "00000100 52:54:00:12:34:56     eth0\n"
+		      "\n00000100\n00000100 \n00000100 52:54:00:12:34:56\n00000100 52:54:00:12:34:56 \n"
+		      "00000100 52:54:00:12:34 eth9\n 52:54:00:12:34:56 eth8\nxyz 52:54:00:12:34:56 eth7\n"
+		      "0000FF00 52:54:00:12:34:56 wan.long-name5";
+	char *next = text;
+
+	ck_assert_str_eq(pppoe_next(&next), "eth0");
+	ck_assert_str_eq(pppoe_next(&next), "wan.long-name5");
+	ck_assert_ptr_null(pppoe_next(&next));
+	ck_assert_ptr_null(pppoe_next(&next));
 }
 END_TEST
 
@@ -386,6 +416,48 @@ START_TEST(open_nodes)
 }
 END_TEST
 
+/* Of what a card's driver offers to programs, they have the group's node, and nothing below the card has it. */
+START_TEST(mediated)
+{
+	struct sysfs_below b;
+
+	fake_disk();
+	fake_proc("");
+	fake_group(9, "DMA");
+	fake_group(10, "DMA");
+	fake_link("kernel/iommu_groups/9", PLACE "/83b8f4f2-509f-382f-3c1e-e6bfe0fa1001/iommu_group");
+	fake_link("kernel/iommu_groups/9", PLACE "/83b8f4f2-509f-382f-3c1e-e6bfe0fa1002/iommu_group");
+	fake_link("kernel/iommu_groups/10", PLACE "/83b8f4f2-509f-382f-3c1e-e6bfe0fa1003/iommu_group");
+	fake_file("1:3\n", "class/vfio/9/dev");
+	fake_file("MAJOR=1\nMINOR=3\nDEVNAME=vfio/9\n", "class/vfio/9/uevent");
+	/* The device's own is asked for by others, and first. */
+	fake_file("1:5\n", "class/vfio/5/dev");
+	fake_file("MAJOR=1\nMINOR=5\nDEVNAME=vfio/5\n", "class/vfio/5/uevent");
+	ck_assert_int_eq(sysfs_read_below(DISK, &b), 0);
+	ck_assert_uint_eq(b.n_nodes, 3);
+	ck_assert_str_eq(b.nodes[2].path, "vfio/9");
+	sysfs_below_clear(&b);
+	fake_process("8", "qemu\n", "0::/\n", "/dev/zero");
+	check_in_use(NULL);
+	fake_process("9", "qemu\n", "0::/\n", "/dev/null");
+	check_in_use("vfio/9 is open in qemu (pid 9)");
+}
+END_TEST
+
+/* What of a process cannot even be entered may have anything open. */
+START_TEST(process_unknown)
+{
+	char *why;
+
+	fake_disk();
+	fake_proc("");
+	fake_file("", "proc/14");
+	ck_assert_int_eq(in_use(DISK, &why), -ENOTDIR);
+	ck_assert_str_eq(why, "cannot look at what a program (pid 14) has open: Not a directory");
+	free(why);
+}
+END_TEST
+
 /* Who has the device's group 7 by VFIO; NULL: nobody. */
 static struct user check_user(const char *expected)
 {
@@ -534,6 +606,24 @@ START_TEST(display)
 }
 END_TEST
 
+/* A folder of the host's: by its tag with 9p, and by no more than its driver with virtiofs. */
+START_TEST(shares)
+{
+	fake_disk();
+	fake_proc("36 35 0:40 / /mnt rw - 9p other rw\n37 35 0:41 / /srv rw - virtiofs other rw\n"
+		  "38 35 0:42 / /run rw - tmpfs a\\040share rw\n");
+	check_in_use(NULL);
+	fake_file("a share", PLACE "/virtio3/mount_tag");
+	check_in_use(NULL);
+	fake_proc("36 35 0:40 / /mnt rw - 9p a\\040share rw\n");
+	check_in_use("the 9p share a share is mounted on /mnt");
+	fake_proc("36 35 0:40 / /mnt rw - 9p a\\040share rw\n37 35 0:41 / / rw - virtiofs root rw\n");
+	fake_driver("virtiofs");
+	fake_link("bus/pci/drivers/virtiofs", PLACE "/virtio4/driver");
+	check_in_use("the virtiofs share root is mounted on /, and 1 more");
+}
+END_TEST
+
 START_TEST(functions)
 {
 	fake_disk();
@@ -561,6 +651,23 @@ START_TEST(unknown)
 }
 END_TEST
 
+/* An interface that sysfs has and the kernel's answer has not. */
+START_TEST(net_unknown)
+{
+	struct net_link other = { .index = 2, .name = "eth1", .up = true };
+	enum use_kind kind;
+	char *why = NULL;
+
+	ck_assert_int_eq(net_use_tell(&other, 1, 1, &kind, &why), -ENODEV);
+	fake_disk();
+	fake_proc("");
+	fake_file("2147483647\n", PLACE "/net/eth0/ifindex");
+	ck_assert_int_lt(in_use(DISK, &why), 0);
+	ck_assert_msg(strncmp(why, "cannot tell how eth0 is used", 28) == 0, "%s", why);
+	free(why);
+}
+END_TEST
+
 static const struct {
 	struct net_link links[5];
 	enum use_kind kind;
@@ -569,7 +676,10 @@ static const struct {
 	{ { { .index = 1, .name = "eth0" } }, 0, NULL },
 	{ { { .index = 1, .name = "eth0", .up = true } }, 0, NULL },
 	{ { { .index = 1, .name = "eth0", .address = "192.0.2.1/24" } }, 0, NULL },
-	{ { { .index = 2, .name = "eth1", .up = true, .address = "192.0.2.1/24" } }, 0, NULL },
+	{ { { .index = 1, .name = "eth0", .up = true },
+	    { .index = 2, .name = "eth1", .up = true, .address = "192.0.2.1/24" } },
+	  0,
+	  NULL },
 	{ { { .index = 1, .name = "eth0", .up = true, .address = "192.0.2.1/24" } },
 	  USE_ADDRESS,
 	  "eth0 is up with 192.0.2.1/24" },
@@ -593,6 +703,23 @@ static const struct {
 	  "eth0 is part of bond0, which is up with 192.0.2.1/24" },
 	{ { { .index = 1, .name = "eth0", .master = 2 },
 	    { .index = 2, .name = "bond0", .up = true, .address = "192.0.2.1/24" } },
+	  0,
+	  NULL },
+	{ { { .index = 1, .name = "eth0", .up = true },
+	    { .index = 2, .name = "eth0.7", .up = true, .lower = 1, .pppoe = true } },
+	  USE_ROUTE,
+	  "eth0 carries eth0.7, which carries a PPPoE session" },
+	/* The switch is down, and switches; also what is not its port itself. */
+	{ { { .index = 1, .name = "eth0", .up = true, .master = 2 },
+	    { .index = 2, .name = "ovs-system", .kind = "openvswitch" } },
+	  USE_STACKED,
+	  "eth0 is part of ovs-system (Open vSwitch)" },
+	{ { { .index = 1, .name = "eth0", .up = true, .master = 3 },
+	    { .index = 2, .name = "ovs-system", .kind = "openvswitch" },
+	    { .index = 3, .name = "bond0", .kind = "bond", .up = true, .master = 2 } },
+	  USE_STACKED,
+	  "eth0 is part of bond0, which is part of ovs-system (Open vSwitch)" },
+	{ { { .index = 1, .name = "eth0", .master = 2 }, { .index = 2, .name = "ovs-system", .kind = "openvswitch" } },
 	  0,
 	  NULL },
 	/* A VLAN on a bond that is a port of a bridge, and the address is the bridge's. */
@@ -681,6 +808,7 @@ int main(void)
 	tcase_add_test(tc, mountinfo_garbage);
 	tcase_add_test(tc, swaps);
 	tcase_add_test(tc, consoles);
+	tcase_add_test(tc, pppoe);
 	tcase_add_test(tc, blocks_below);
 	tcase_add_test(tc, blocks_multipath);
 	tcase_add_test(tc, btrfs_devices);
@@ -688,14 +816,18 @@ int main(void)
 	tcase_add_test(tc, below);
 	tcase_add_test(tc, below_deep);
 	tcase_add_test(tc, open_nodes);
+	tcase_add_test(tc, mediated);
+	tcase_add_test(tc, process_unknown);
 	tcase_add_test(tc, vfio);
 	tcase_add_test(tc, vfio_device);
 	tcase_add_test(tc, vfio_anonymous);
 	tcase_add_test(tc, last_close);
 	tcase_add_test(tc, console);
 	tcase_add_test(tc, display);
+	tcase_add_test(tc, shares);
 	tcase_add_test(tc, functions);
 	tcase_add_test(tc, unknown);
+	tcase_add_test(tc, net_unknown);
 	tcase_add_loop_test(tc, net, 0, ARRAY_LEN(nets));
 	tcase_add_test(tc, tell);
 	suite_add_tcase(suite, tc);

@@ -97,6 +97,97 @@ def test_what_is_used_keeps_its_driver(vm, card, name):
                 lambda: vm.out(f'stat -c %i {folder}'))
 
 
+# struct sockaddr_pppox, packed: AF_PPPOX, PX_PROTO_OE, the session's number,
+# and whom it is with; Python's own sockets do not know the family.
+PPPOE = """
+import ctypes, os, signal, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+socket = libc.socket(24, 2, 0)
+place = struct.pack('=HI2s6s16s', 24, 0, b'\\0\\x07', bytes(range(2, 14, 2)),
+                    sys.argv[1].encode())
+if libc.connect(socket, place, len(place)):
+    sys.exit(os.strerror(ctypes.get_errno()))
+signal.pause()
+"""
+
+
+@contextlib.contextmanager
+def in_session(vm):
+    vm.write('/var/tmp/pppoe.py', PPPOE)
+    vm.run(f'modprobe pppoe; {UP}')
+    job = vm.start('exec python3 /var/tmp/pppoe.py eth0')
+    try:
+        vm.wait('grep -q eth0 /proc/1/net/pppoe')
+        yield 'eth0 carries a PPPoE session$'
+    finally:
+        job.stop()
+
+
+def test_pppoe(vm, card):
+    folder = f'/sys/bus/pci/devices/{vm.address("nic")}/net'
+    inuse.check(vm, 'nic', in_session(vm),
+                lambda: vm.out(f'stat -c %i {folder}'))
+
+
+# What Open vSwitch's daemon asks of the kernel for its first port
+# (include/uapi/linux/openvswitch.h), by generic netlink.
+OPEN_VSWITCH = """
+import socket, struct, sys
+kernel = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)
+
+def attribute(kind, data):
+    size = 4 + len(data)
+    return struct.pack('=HH', size, kind) + data + bytes(-size % 4)
+
+def ask(family, command, version, body):
+    body = struct.pack('=BBH', command, version, 0) + body
+    kernel.send(struct.pack('=IHHII', 16 + len(body), family, 5, 1, 0) + body)
+    answer = b''
+    while True:
+        data = kernel.recv(65536)
+        while data:
+            size, kind = struct.unpack_from('=IH', data)
+            if kind == 2:
+                error = -struct.unpack_from('=i', data, 16)[0]
+                if error:
+                    sys.exit(f'{command} of {family}: error {error}')
+                return answer
+            answer, data = data[20:size], data[size + 3 & ~3:]
+
+def family(name):
+    data = ask(16, 3, 1, attribute(2, name + bytes(1)))
+    while data:
+        size, kind = struct.unpack_from('=HH', data)
+        if kind == 1:
+            return struct.unpack_from('=H', data, 4)[0]
+        data = data[size + 3 & ~3:]
+
+number = lambda n: struct.pack('=I', n)
+name = attribute(1, b'ovs-system' + bytes(1))
+if sys.argv[1] == 'delete':
+    ask(family(b'ovs_datapath'), 2, 2, number(0) + name)
+else:
+    ask(family(b'ovs_datapath'), 1, 2,
+        number(0) + name + attribute(2, number(0)))
+    ask(family(b'ovs_vport'), 1, 1,
+        number(socket.if_nametoindex('ovs-system')) + attribute(2, number(1)) +
+        attribute(3, sys.argv[2].encode() + bytes(1)) +
+        attribute(5, number(0)))
+"""
+
+
+def test_open_vswitch(vm, card):
+    """The switch is down, as it always is, and switches."""
+    vm.write('/var/tmp/ovs.py', OPEN_VSWITCH)
+    folder = f'/sys/bus/pci/devices/{vm.address("nic")}/net'
+    port = configured(
+        vm, f'modprobe openvswitch; {UP}; python3 /var/tmp/ovs.py add eth0; '
+            'ip link show dev ovs-system | grep -q "state DOWN"',
+        'python3 /var/tmp/ovs.py delete; ip link set eth0 down',
+        r'eth0 is part of ovs-system \(Open vSwitch\)$')
+    inuse.check(vm, 'nic', port, lambda: vm.out(f'stat -c %i {folder}'))
+
+
 UNUSED = {
     'down': ('true', 'true'),
     # IPv6 gives it an address by itself.

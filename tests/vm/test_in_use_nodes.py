@@ -108,6 +108,42 @@ def test_node_of_another_name(vm, back):
     inuse.applies(vm, 'n0')
 
 
+# A mount that needs no server, and a descriptor that asks for none.
+FUSE = """
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None, use_errno=True)
+server = os.open('/dev/fuse', os.O_RDWR)
+options = f'fd={server},rootmode=40000,user_id=0,group_id=0'
+os.makedirs(sys.argv[1])
+if libc.mount(b'x', sys.argv[1].encode(), b'fuse', 0, options.encode()):
+    sys.exit(os.strerror(ctypes.get_errno()))
+os.open(sys.argv[1], os.O_PATH)
+time.sleep(1000)
+"""
+
+
+def test_a_users_own_file_system_keeps_nobody_from_telling(vm, back):
+    """Root may not look at it, and it need not ever answer."""
+    back('n0')
+    base = below(vm, 'n0', 'nvme[0-9]').rsplit('/', 1)[-1]
+    vm.write('/var/tmp/fuse.py', FUSE)
+    vm.run('modprobe fuse; chmod 666 /dev/fuse; rm -rf /var/tmp/theirs; '
+           'install -d -o nobody /var/tmp/theirs')
+    path = f'/var/tmp/theirs/{base}'
+    job = vm.start('exec setpriv --reuid=nobody --regid=nogroup '
+                   '--clear-groups unshare -Urm '
+                   f'python3 /var/tmp/fuse.py {path}')
+    try:
+        link = vm.wait(lambda: vm.out(
+            f'find /proc/[1-9]*/fd -lname {path} 2>/dev/null; true'),
+            what=f'{path} to be opened')
+        assert 'Permission denied' in vm.run(f'stat -L {link} 2>&1',
+                                             check=False).stdout
+        inuse.applies(vm, 'n0')
+    finally:
+        job.stop()
+
+
 def test_boot_display(vm, back):
     back('vga')
     below(vm, 'vga', 'card*')

@@ -30,6 +30,7 @@ MODULES = BOOT + (
     'e1000', 'e1000e', 'igb', 'igbvf', 'igc', 'vmxnet3', 'failover',
     'net_failover', 'bonding', 'bridge', '8021q', 'macvlan', 'macvtap',
     'ipvlan', 'veth', 'dummy', 'team', 'vrf', 'tun', 'af_packet',
+    'openvswitch', 'pppoe',
     # disks, and what holds them
     'nvme', 'sr_mod', 'sg', 'usb-storage', 'uas', 'megaraid_sas', 'mptsas',
     'mpt3sas', 'lsi', 'sym53c8xx', 'sdhci-pci', 'mmc_block', 'loop',
@@ -37,6 +38,8 @@ MODULES = BOOT + (
     'md-mod', 'raid0', 'raid1', 'raid456', 'linear', 'bcache',
     'ext4', 'xfs', 'btrfs', 'vfat', 'nls_ascii', 'nls_cp437',
     'nls_iso8859-1', 'squashfs', 'fuse', 'algif_skcipher', 'xts', 'essiv',
+    # disks over the network, both ends
+    'nvme-tcp', 'nvmet', 'nvmet-tcp',
     # virtio, the IOMMU of that name, and shared folders
     'virtio_pci', 'virtio_blk', 'virtio_net', 'virtio_scsi',
     'virtio_console', 'virtio-rng', 'virtio_balloon', 'virtio_input',
