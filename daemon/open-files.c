@@ -113,8 +113,8 @@ static int node_number(int fds, const char *fd, dev_t *ret, bool *block)
 static int find_file(const struct open_files *files, int fds, const char *fd, char *link, size_t size,
 		     const struct sysfs_node **ret)
 {
-	dev_t number;
-	bool block;
+	dev_t number = 0;
+	bool block = false;
 	ssize_t n;
 	int r;
 
