@@ -226,11 +226,11 @@ def test_settings_of_the_gate(vm, settings):
         f'_SYSTEMD_UNIT={policyd.UNIT}', 'PRIORITY=4')
         if policyd._number(entry) > mark]
     assert [line for line in told if DROP_IN in line] == [
-        f'{DROP_IN}:2: [Daemon] Gate: perhaps is left aside '
+        f'{DROP_IN}:2: [Daemon] Gate: perhaps is not understood '
         '(expected yes or no)',
-        f'{DROP_IN}:3: [Daemon] GateTimeoutSec: 0 is left aside '
+        f'{DROP_IN}:3: [Daemon] GateTimeoutSec: 0 is not understood '
         '(expected seconds, 1 to 3600)',
-        f'{DROP_IN}:4: [Daemon] GateOnTimeout: shut is left aside '
+        f'{DROP_IN}:4: [Daemon] GateOnTimeout: shut is not understood '
         '(expected open or hold)']
     assert gate(vm)['timeout'] == 10000
 
