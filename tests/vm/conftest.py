@@ -4,7 +4,8 @@
 A scenario file has TOPOLOGY at its top and its tests take `vm`. The tests of
 a file share one boot. When QEMU itself dies of a signal, or the kernel before
 it has run anything, that says nothing about the test: it runs once more on a
-new machine, and the summary says so.
+new machine, and the summary says so. With --retry-once so does a test that
+fails, unless it is marked as strict.
 """
 
 from __future__ import annotations
@@ -39,6 +40,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     'has to be named')
     group.addoption('--destdir', default=None, help="a tree made by 'make "
                     "install DESTDIR='; by default it is made here")
+    group.addoption('--retry-once', action='store_true', help='a test that '
+                    'fails runs once more, on a new machine; the summary has '
+                    'its first failure')
     group.addoption('--long', action='store_true', help='races and stress '
                     'for a minute each, and not for some seconds')
     group.addoption('--brief', action='store_true', help='not everything on '
@@ -54,6 +58,9 @@ def pytest_configure(config: pytest.Config) -> None:
                             'this scenario is for with --brief, if any')
     config.addinivalue_line('markers', 'fresh_vm: this test wants a machine '
                             'of its own, booted for it')
+    config.addinivalue_line('markers', 'strict: what this test looks for is '
+                            'rare, so one failure is one too many')
+    config.unsteady = []
     wanted = config.getoption('--kernel')
     config.kernels = list(kernel.KNOWN) if wanted == 'all' \
         else wanted.split(',')
@@ -158,7 +165,7 @@ class Machines:
 
 @pytest.fixture(scope='session')
 def machines(pytestconfig: pytest.Config) -> Iterator[Machines]:
-    found = Machines(pytestconfig)
+    found = pytestconfig.machines = Machines(pytestconfig)
     yield found
     for vm in list(found.running.values()):
         found.drop(vm)
@@ -282,6 +289,21 @@ def _crash(reports: list[pytest.TestReport]) -> str:
     return ''
 
 
+def _may_run_again(item: pytest.Item,
+                   failed: list[pytest.TestReport]) -> bool:
+    """What the guest's kernel complains of is told at the end of a test, and
+    is never a matter of how fast the machine is."""
+    if not failed or not item.config.getoption('--retry-once') \
+            or item.get_closest_marker('strict') \
+            or any(report.when == 'teardown' for report in failed):
+        return False
+    # Whatever the failure left there is not for the next try.
+    machines = item.config.machines
+    vm = machines.running.get((item.module.__name__,
+                               item.callspec.params['kernel_release']))
+    return not (vm and machines.drop(vm))
+
+
 def pytest_runtest_protocol(item: pytest.Item, nextitem: Any) -> bool | None:
     if 'kernel_release' not in getattr(item, 'fixturenames', ()):
         return None
@@ -296,13 +318,29 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: Any) -> bool | None:
         # As if it had never run: new fixtures, and with them a new machine.
         item._initrequest()
         reports = runtestprotocol(item, nextitem=nextitem, log=False)
+    failed = [report for report in reports if report.failed]
+    if _may_run_again(item, failed):
+        first = (item.nodeid, failed[0].longreprtext)
+        item.config.unsteady.append(first)
+        item._initrequest()
+        reports = runtestprotocol(item, nextitem=nextitem, log=False)
+        if any(report.failed for report in reports):
+            # It fails whenever it is run: no more is to be said of the first.
+            item.config.unsteady.remove(first)
     for report in reports:
         hook.pytest_runtest_logreport(report=report)
     hook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
     return True
 
 
-def pytest_terminal_summary(terminalreporter: Any) -> None:
+def pytest_terminal_summary(terminalreporter: Any,
+                            config: pytest.Config) -> None:
     for name in _retried:
         terminalreporter.write_line(
             f'RETRIED on a new machine: {name}', yellow=True)
+    for name, text in config.unsteady:
+        terminalreporter.write_sep('_', f'first try of {name}')
+        terminalreporter.write_line(text)
+    for name, _ in config.unsteady:
+        terminalreporter.write_line(
+            f'UNSTEADY, failed once and passed then: {name}', yellow=True)

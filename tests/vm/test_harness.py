@@ -178,6 +178,22 @@ def test_a_crash_of_qemu_is_retried(vm, request):
     assert vm.out('echo alive') == 'alive'
 
 
+def test_a_failure_is_tried_once_more(vm, request):
+    """On another machine; and what it said is kept for the summary."""
+    config = request.config
+    if not hasattr(config, 'asked_to_retry'):
+        config.asked_to_retry = config.option.retry_once
+        config.option.retry_once = True
+        vm.run('touch /run/failed')
+        pytest.fail('on purpose')
+    config.option.retry_once = config.asked_to_retry
+    # It is this one, so nobody has to read of it.
+    name, text = config.unsteady.pop()
+    assert name == request.node.nodeid
+    assert 'on purpose' in text
+    assert not vm.exists('/run/failed')
+
+
 @pytest.mark.brief()
 def test_a_panic_of_the_bare_kernel_is_no_verdict(boot):
     """Nothing of what is tested has run then."""

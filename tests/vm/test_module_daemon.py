@@ -221,8 +221,7 @@ def test_the_rules_driver_is_taken_and_given_back(vm, rule):
         assert vm.driver_of('nic') == 'e1000e'
         assert vm.type_of('nic') == 'DMA'
         assert override(vm) == '(null)'
-        vm.wait(lambda: len(events.of(address)) >= 2, what='the events')
-        assert events.of(address) == ['unbind', 'bind e1000e']
+        events.expect(address, 'unbind', 'bind e1000e')
 
 
 # -- quarantine -----------------------------------------------------------------
@@ -387,7 +386,7 @@ def test_a_users_group_is_left_alone(vm, rule, user):
             assert job.poll() is None
             assert vm.driver_of('nic') == 'vfio-pci'
             assert override(vm) == 'vfio-pci'
-            assert events.of(vm.address('nic')) == []
+            events.expect(vm.address('nic'))
 
         job.stop()
         policyd.wait_state(vm, 'nic', 'compliant', 'identity')

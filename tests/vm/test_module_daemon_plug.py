@@ -155,7 +155,7 @@ def test_nothing_is_to_be_done_and_it_is_not_kept(vm, rule, text):
         wait_driver(vm, address, driver='e1000e')
         assert vm.type_of(address) == ('identity' if 'never' in text
                                        else 'DMA')
-        assert events.of(address) == ['add', 'bind e1000e']
+        events.expect(address, 'add', 'bind e1000e')
     nothing_left(vm)
 
 
@@ -181,12 +181,12 @@ def test_the_rules_driver_is_the_first(vm, rule, loaded):
         if not loaded:
             group = policyd.wait_state(vm, 'nic', 'pending', 'identity')
             assert 'modprobe vfio-pci' in group['Reason']
-            assert events.of(address) == ['add']
+            events.expect(address, 'add')
             assert not is_gated(vm, address)
             vm.run('modprobe vfio-pci')
         wait_driver(vm, address, driver='vfio-pci')
         policyd.wait_state(vm, 'nic', 'compliant', 'identity')
-        assert events.of(address) == ['add', 'bind vfio-pci']
+        events.expect(address, 'add', 'bind vfio-pci')
     nothing_left(vm)
 
 
@@ -195,12 +195,12 @@ def test_quarantine_from_the_first_moment(vm, rule):
     with Uevents(vm) as events, plugged(vm, e1000e('nic', 'rp1')) as address:
         group = policyd.wait_state(vm, 'nic', 'compliant', 'blocked')
         assert 'by the kernel module (DMA blocked)' in group['Reason']
-        assert events.of(address) == ['add']
+        events.expect(address, 'add')
         vm.wait(lambda: not is_gated(vm, address), what='the gate to open')
         assert vm.driver_of(address) is None
         rule('domain = identity\n')
         policyd.wait_state(vm, 'nic', 'compliant', 'identity')
-        assert events.of(address) == ['add', 'bind e1000e']
+        events.expect(address, 'add', 'bind e1000e')
     nothing_left(vm)
 
 
@@ -263,7 +263,7 @@ def test_a_daemon_that_sleeps_and_a_gate_that_holds(vm, settings):
             assert vm.driver_of(address) is None
         policyd.wait_state(vm, 'nic', 'compliant', 'identity')
         wait_driver(vm, address, driver='e1000e')
-        assert events.of(address) == ['add', 'bind e1000e']
+        events.expect(address, 'add', 'bind e1000e')
     nothing_left(vm)
 
 
@@ -318,7 +318,7 @@ def test_a_gate_that_holds_waits_for_the_next_daemon(vm, settings):
             wait_driver(vm, address, driver='e1000e')
             vm.wait(lambda: pid(vm) not in (0, before), what='the next one')
             policyd.wait_state(vm, 'nic', 'compliant', 'identity')
-            assert events.of(address) == ['add', 'bind e1000e']
+            events.expect(address, 'add', 'bind e1000e')
     # A daemon that is told not to have a gate opens that of the last one.
     vm.run(f'systemctl stop {policyd.UNIT}')
     assert gate(vm)['portid'] == 0

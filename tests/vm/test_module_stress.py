@@ -12,7 +12,7 @@ import pytest
 from vmtest import Topology, e1000e, nvme, pair
 from vmtest.client import bind, traces, wait_driver
 
-pytestmark = pytest.mark.kernels('6.12', '6.1')
+pytestmark = [pytest.mark.kernels('6.12', '6.1'), pytest.mark.strict]
 
 # An emulated timer that is armed anew for each tick may miss one for ever when
 # the host is busy, and nobody arms it again; a periodic one goes on.

@@ -143,6 +143,7 @@ def at_once(vm, *scripts):
 
 @pytest.mark.parametrize('body', [DRIVERCTL, LIBVIRT, MODPROBE, BY_HAND],
                          ids=['driverctl', 'libvirt', 'modprobe', 'by-hand'])
+@pytest.mark.strict
 def test_race(vm, seconds, body):
     address, number = vm.address('nic'), vm.group_of('nic')
     # Two changes at a time, and they do not hinder each other.

@@ -15,7 +15,7 @@ import pytest
 
 from vmtest import Topology, cache, e1000e, nvme, pair, policyd
 
-pytestmark = pytest.mark.kernels('6.12', '6.1')
+pytestmark = [pytest.mark.kernels('6.12', '6.1'), pytest.mark.strict]
 
 # Memory of its own kind, and a look at its own leaks (by ptrace) at its end.
 ASAN = bool(os.environ.get('IOMMU_VM_ASAN'))
