@@ -106,8 +106,9 @@ def kill(pids):
 def traced():
     """{group: {phase: [name, ...]}} since clear()."""
     found = {}
-    # A line over the end of a page of the file is written in two parts.
-    whole, _, _ = read(TRACE).rpartition('\n')
+    with open(TRACE) as handle:
+        # A line over the end of a page of the file is written in two parts.
+        whole, _, _ = handle.read().rpartition('\n')
     for line in whole.splitlines():
         group, phase, name = line.split()
         found.setdefault(group, {}).setdefault(phase, []).append(name)
