@@ -9,6 +9,7 @@
 #include "daemon/failpoint.h"
 #include "daemon/sysfs.h"
 #include "daemon/sysfs-files.h"
+#include "daemon/sysfs-virtual.h"
 #include "daemon/util.h"
 
 /* sysfs attributes are at most a page; reserved_regions too. */
@@ -179,7 +180,6 @@ int sysfs_read_device(const char *address, struct sysfs_device *ret)
 {
 	struct sysfs_device device = {};
 	_cleanup_free_ char *removable = NULL;
-	_cleanup_free_ char *physfn = NULL;
 	_cleanup_free_ char *folder = NULL;
 	uint8_t header = 0;
 	struct stat st;
@@ -212,12 +212,9 @@ int sysfs_read_device(const char *address, struct sysfs_device *ret)
 		device.removable = strcmp(removable, "removable") == 0;
 	device.untrusted = device.removable;
 
-	physfn = sysfs_device_path(address, "physfn");
-	if (!physfn) {
-		r = -ENOMEM;
+	r = sysfs_is_virtual_function(address, &device.virtual_function);
+	if (r < 0)
 		goto fail;
-	}
-	device.virtual_function = access(physfn, F_OK) == 0;
 
 	*ret = device;
 	return 0;

@@ -9,7 +9,8 @@
  * "DDDD:BB:DD.F", hexadecimal in any letter case, as the kernel prints it
  * (dev_set_name() in drivers/pci/probe.c: "%04x:%02x:%02x.%d"), so a domain of
  * more than four digits has no leading zero. *RET is a number that no two
- * addresses share. 0 or -EINVAL.
+ * addresses share: the domain, and in the low 16 bits bus, slot and function as
+ * in a PCI Express routing ID. 0 or -EINVAL.
  */
 int address_parse(const char *word, uint64_t *ret);
 

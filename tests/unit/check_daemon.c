@@ -10,6 +10,7 @@
 #include "daemon/log.h"
 #include "daemon/record.h"
 #include "daemon/settings.h"
+#include "daemon/sysfs-virtual.h"
 #include "daemon/sysfs.h"
 #include "daemon/util.h"
 #include "daemon/way.h"
@@ -60,6 +61,52 @@ START_TEST(device_attributes)
 	free(driver);
 	ck_assert_int_eq(sysfs_read_device("0000:09:00.0", &device), -ENOENT);
 	ck_assert_int_eq(sysfs_read_device("../../etc", &device), -EINVAL);
+}
+END_TEST
+
+/* The link comes after the event; the address is known from the beginning. */
+START_TEST(virtual_functions)
+{
+	static const struct {
+		const char *address, *offset, *stride;
+		bool is;
+	} table[] = {
+		{ "0000:01:00.1", "1\n", "1\n", true },
+		{ "0000:01:01.7", "1\n", "1\n", true }, /* the fifteenth */
+		{ "0000:01:02.0", "1\n", "1\n", false }, /* there are fifteen */
+		{ "0000:01:10.0", "128\n", "2\n", true },
+		{ "0000:01:10.1", "128\n", "2\n", false }, /* of another physical function */
+		{ "0000:02:00.0", "256\n", "2\n", true }, /* on the next bus */
+		{ "0000:01:00.4", "4\n", "0\n", true },
+		{ "0000:01:00.5", "4\n", "0\n", false },
+		{ "0000:01:00.1", "2\n", "1\n", false }, /* a second physical function */
+		{ "0000:01:00.1", "0\n", "1\n", false },
+		{ "0000:01:00.1", "x\n", "1\n", false },
+		{ "0000:01:00.1", "-1\n", "1\n", false },
+		{ "0001:01:00.1", "1\n", "1\n", false },
+	};
+	bool is = false;
+
+	fake_group(5, "DMA");
+	fake_group(6, "DMA");
+	fake_device(NIC, 5, NULL);
+	fake_file("15\n", "bus/pci/devices/" NIC "/sriov_totalvfs");
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		fake_file(table[i].offset, "bus/pci/devices/" NIC "/sriov_offset");
+		fake_file(table[i].stride, "bus/pci/devices/" NIC "/sriov_stride");
+		fake_device(table[i].address, 6, NULL);
+		ck_assert_int_eq(sysfs_is_virtual_function(table[i].address, &is), 0);
+		ck_assert_msg(is == table[i].is, "%zu", i);
+		ck_assert_int_eq(sysfs_is_virtual_function(NIC, &is), 0);
+		ck_assert(!is);
+		fake_unplug(table[i].address, 6);
+		fake_group(6, "DMA");
+	}
+	fake_device("0000:01:00.1", 6, NULL);
+	fake_link("../" NIC, "bus/pci/devices/0000:01:00.1/physfn");
+	ck_assert_int_eq(sysfs_is_virtual_function("0000:01:00.1", &is), 0);
+	ck_assert(is);
+	ck_assert_int_eq(sysfs_is_virtual_function("0000:07:00.0", &is), -ENOENT);
 }
 END_TEST
 
@@ -369,6 +416,7 @@ int main(void)
 	tcase_add_checked_fixture(tc, fake_sysfs_make, fake_sysfs_remove);
 	tcase_add_test(tc, address_valid);
 	tcase_add_test(tc, device_attributes);
+	tcase_add_test(tc, virtual_functions);
 	tcase_add_test(tc, device_garbage);
 	tcase_add_test(tc, group_attributes);
 	tcase_add_test(tc, record_round_trip);
