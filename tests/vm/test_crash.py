@@ -235,7 +235,8 @@ def test_killed_with_the_daemon(machine, pytestconfig):
         check(machine, machine.run('daemon', machine.twice(every)))
 
 
-@pytest.mark.parametrize('fence', FENCES)
+@pytest.mark.parametrize('fence', [
+    pytest.param('module', marks=pytest.mark.brief()), 'pin'])
 def test_worker_killed_and_the_next_one_too(machine, pytestconfig):
     """The daemon has what is left put right by another, and that as well."""
     every = pytestconfig.getoption('--long')
@@ -325,7 +326,8 @@ def plug(vm, place, whom):
     return address
 
 
-@pytest.mark.parametrize('fence', FENCES)
+@pytest.mark.parametrize('fence', [
+    'module', pytest.param('pin', marks=pytest.mark.brief())])
 def test_plugged_in(vm, machine, fence, pytestconfig):
     """What comes behind the gate, or is pinned, has its driver in the end."""
     every = pytestconfig.getoption('--long')

@@ -11,7 +11,7 @@ import pytest
 from vmtest import Topology, e1000e
 from vmtest.client import once, reload, unbind, wait_driver
 
-pytestmark = [pytest.mark.kernels('6.12', '6.1'),
+pytestmark = [pytest.mark.kernels('6.12', '6.1'), pytest.mark.brief('6.1'),
               pytest.mark.usefixtures('nothing_left')]
 
 TOPOLOGY = Topology(

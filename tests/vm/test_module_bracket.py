@@ -11,7 +11,8 @@ import pytest
 from vmtest import GuestGone, Topology, e1000e, pair
 from vmtest.client import unbind, wait_driver, write_type
 
-pytestmark = [pytest.mark.kernels('6.12', '6.1'), pytest.mark.strict]
+pytestmark = [pytest.mark.kernels('6.12', '6.1'), pytest.mark.brief('6.1'),
+              pytest.mark.strict]
 
 # What is in rp2 has no driver, as a device has none during a type write.
 TOPOLOGY = Topology(
