@@ -32,7 +32,7 @@ static void write_body(FILE *f, const void *data)
 	fprintf(f, "boot-type=%s\n", domain_to_string(group->boot_type));
 	fprintf(f, "applied=%s\n", domain_to_string(group->applied));
 	if (group->applied_by)
-		/* For a person; inih takes lines of 199 bytes. */
+		/* For a person; inih takes lines of 198 bytes. */
 		fprintf(f, "applied-by=%.180s\n", group->applied_by);
 	if (group->has_override) {
 		fprintf(f, "override=%s\noverride-rebind=%s\n", domain_to_string(group->override.domain),

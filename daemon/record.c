@@ -13,7 +13,7 @@
 #include "daemon/state-file.h"
 
 #define DEVICES_MAX 4096
-/* inih takes lines of 199 bytes. */
+/* inih takes lines of 198 bytes. */
 #define VALUE_MAX 160
 
 static const char *const step_names[] = {

@@ -6,8 +6,12 @@
 #include <stdint.h>
 #include <stdio.h>
 
-/* Debian's inih has a buffer of 200 bytes on its stack; one of them is the terminating zero. */
-#define LINE_BYTES_MAX 199
+/*
+ * Debian's inih has a buffer of 200 bytes on its stack; one of them is the
+ * terminating zero. Since r57 it takes a line that fills the rest for the
+ * beginning of a longer one, and throws away what comes next.
+ */
+#define LINE_BYTES_MAX 198
 
 /* What is kept of a line at most: it may begin with a byte order mark, which does not count. */
 #define LINE_BYTES_KEPT (LINE_BYTES_MAX + 3)
