@@ -154,6 +154,8 @@ def test_race(vm, seconds, body):
     with at_once(vm, LOOP.format(device=address, body=body), *both) as jobs:
         def passes():
             return [len(job.peek().stdout.splitlines()) for job in jobs]
+        vm.wait(lambda: policyd.group(vm, 'nic')['State'] != 'unmanaged',
+                what='the first request')
         end = time.monotonic() + seconds * vm.slowness
         # However slow the machine is, they are to meet some times.
         while time.monotonic() < end or min(passes()) < ROUNDS:
