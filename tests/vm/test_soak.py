@@ -16,7 +16,7 @@ import pytest
 
 from vmtest import Topology, cache, e1000e, nvme, pair, policyd
 
-pytestmark = [pytest.mark.kernels('6.12', '6.1'), pytest.mark.strict]
+pytestmark = pytest.mark.kernels('6.12', '6.1')
 
 # How often it is tried to have done something of everything.
 TURNS = 5
