@@ -15,6 +15,7 @@ from typing import Any, Callable, Sequence
 from . import kernellog, pace
 from .channel import GuestGone
 from .machine import POLICY, Machine
+from .qmp import QmpError
 from .topology import Device, Topology
 
 DEVICES = '/sys/bus/pci/devices'
@@ -253,11 +254,22 @@ class VM:
         for name in names:
             device = self._plugged[name]
             slots.setdefault((device.bus, device.slot), name)
-        for name in slots.values():
-            self.qmp('device_del', id=name)
+        gone = set()
+        for slot, name in slots.items():
+            try:
+                self.qmp('device_del', id=name)
+            except QmpError as error:
+                # QEMU lets a slot go when the guest turns its power off
+                # for whatever reason, this request or not.
+                if error.kind != 'DeviceNotFound':
+                    raise
+                gone.add(slot)
         for name in names:
-            self.machine.qmp.wait_event('DEVICE_DELETED', mark,
-                                        timeout * self.slowness, device=name)
+            device = self._plugged[name]
+            if (device.bus, device.slot) not in gone:
+                self.machine.qmp.wait_event(
+                    'DEVICE_DELETED', mark, timeout * self.slowness,
+                    device=name)
             if self._plugged.pop(name).size_mb:
                 self.qmp('blockdev-del', node_name=f'disk-{name}')
 
