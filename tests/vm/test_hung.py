@@ -164,6 +164,7 @@ def test_everything_else_goes_on(vm, slow):
     put_back(vm, 'nic', 'e1000e')
 
 
+@pytest.mark.brief('6.12')
 def test_in_probe(vm, slow):
     """It has been unbound and changed, and does not come back."""
     hang(vm, 'probe')
@@ -174,6 +175,7 @@ def test_in_probe(vm, slow):
     assert vm.driver_of('edu') == 'slow'
 
 
+@pytest.mark.brief('6.12')
 def test_the_policy_changes_meanwhile(vm, slow):
     """What is decided in the end is done, after what was begun."""
     hang(vm)
@@ -184,7 +186,8 @@ def test_the_policy_changes_meanwhile(vm, slow):
     assert vm.driver_of('edu') == 'slow'
 
 
-@pytest.mark.parametrize('late', [False, True])
+@pytest.mark.parametrize('late', [
+    False, pytest.param(True, marks=pytest.mark.brief('6.12'))])
 def test_stop(vm, slow, late):
     """It ends, and is no failure; the device is not forgotten."""
     worker = hang(vm)
@@ -205,7 +208,9 @@ def test_stop(vm, slow, late):
     nothing_left(vm)
 
 
-@pytest.mark.parametrize('how', ['restart', 'kill -s KILL'])
+@pytest.mark.parametrize('how', [
+    'restart', pytest.param('kill -s KILL',
+                            marks=pytest.mark.brief('6.12'))])
 def test_another_daemon(vm, slow, how):
     """It waits for the process that hangs, and takes up what comes of it."""
     worker, before = hang(vm), daemon(vm)
@@ -231,6 +236,7 @@ def test_another_daemon(vm, slow, how):
     put_back(vm, 'nic', 'e1000e')
 
 
+@pytest.mark.brief('6.12')
 def test_into_quarantine(vm, slow):
     """Nobody undoes what has come about in the end."""
     hang(vm, text='rebind = always\ndomain = blocked\n')
@@ -244,6 +250,7 @@ def test_into_quarantine(vm, slow):
     assert vm.driver_of('edu') is None
 
 
+@pytest.mark.brief('6.12')
 def test_the_process_is_killed_as_well(vm, slow):
     """It ends when the kernel lets it, and leaves all of it undone."""
     worker, before = hang(vm), daemon(vm)

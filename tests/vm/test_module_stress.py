@@ -102,7 +102,9 @@ class Load:
         found = [client.wait(kind='stress', timeout=180)
                  for client in self.clients]
         for job in self.jobs:
-            job.stop(9)
+            # An nvme probe may be in it whose interrupt QEMU has lost; that
+            # driver waits 60 s for it.
+            job.stop(9, timeout=180)
         for answer in found:
             print(answer)
             assert answer['sent'].keys() <= {'0'}

@@ -131,7 +131,9 @@ def round_of(vm, step, exchange):
     return caught['step']
 
 
-@pytest.mark.parametrize('exchange', [nothing, stranger, twin, itself])
+@pytest.mark.parametrize('exchange', [
+    pytest.param(nothing, marks=pytest.mark.brief('6.12')), stranger,
+    pytest.param(twin, marks=pytest.mark.brief('6.12')), itself])
 def test_exchanged_at_each_step(vm, backend, exchange):
     process, before = pid(vm), files(vm)
     # What comes in its place matters most where it is a stranger.
