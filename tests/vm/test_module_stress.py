@@ -102,8 +102,8 @@ class Load:
         found = [client.wait(kind='stress', timeout=180)
                  for client in self.clients]
         for job in self.jobs:
-            # An nvme probe may be in it whose interrupt QEMU has lost; that
-            # driver waits 60 s for it.
+            # It may stand in an nvme probe, which waits 60 s for an interrupt
+            # that QEMU has lost.
             job.stop(9, timeout=180)
         for answer in found:
             print(answer)
