@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <stdarg.h>
+#include <unistd.h>
 
 #include "ctl/util.h"
 
@@ -12,6 +13,7 @@ enum {
 	ARG_REBIND,
 	ARG_FORCE,
 	ARG_NO_LEGEND,
+	ARG_JSON,
 };
 
 static const struct option options[] = {
@@ -20,6 +22,7 @@ static const struct option options[] = {
 	{ "rebind", no_argument, NULL, ARG_REBIND },
 	{ "force", no_argument, NULL, ARG_FORCE },
 	{ "no-legend", no_argument, NULL, ARG_NO_LEGEND },
+	{ "json", optional_argument, NULL, ARG_JSON },
 	{ 0 },
 };
 
@@ -101,9 +104,25 @@ static int unknown_option(struct arguments *arguments, int argc, char **argv)
 		       optind > 0 && optind <= argc ? argv[optind - 1] : "");
 }
 
+/* Alone it is for whoever looks: a person at a terminal, a program behind a pipe. */
+static int parse_json(struct arguments *arguments, const char *word)
+{
+	if (!word)
+		arguments->json = isatty(STDOUT_FILENO) ? JSON_PRETTY : JSON_SHORT;
+	else if (streq(word, "pretty"))
+		arguments->json = JSON_PRETTY;
+	else if (streq(word, "short"))
+		arguments->json = JSON_SHORT;
+	else if (streq(word, "off"))
+		arguments->json = JSON_OFF;
+	else
+		return problem(arguments, "--json takes pretty, short or off, not '%s'", word);
+	return 0;
+}
+
 static int parse_options(int argc, char **argv, struct arguments *ret)
 {
-	int c;
+	int c, r;
 
 	optind = 0; /* not 1: glibc then forgets the call before, which tests make */
 	opterr = 0;
@@ -125,6 +144,11 @@ static int parse_options(int argc, char **argv, struct arguments *ret)
 			break;
 		case ARG_NO_LEGEND:
 			ret->no_legend = true;
+			break;
+		case ARG_JSON:
+			r = parse_json(ret, optarg);
+			if (r < 0)
+				return r;
 			break;
 		default:
 			return unknown_option(ret, argc, argv);

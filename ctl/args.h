@@ -6,6 +6,13 @@
 
 #include "ctl/verbs.h"
 
+/* Whether and how to print documents for programs. */
+enum json_mode {
+	JSON_OFF,
+	JSON_PRETTY, /* over many lines */
+	JSON_SHORT, /* in one */
+};
+
 enum action {
 	ACTION_RUN,
 	ACTION_HELP, /* of VERB, or of the whole where that is NULL */
@@ -20,6 +27,7 @@ struct arguments {
 	bool rebind;
 	bool force;
 	bool no_legend;
+	enum json_mode json;
 	char *problem; /* what is wrong, one line, set with -EINVAL only */
 };
 

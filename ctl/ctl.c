@@ -59,6 +59,7 @@ static void print_help(void)
 	       "  --rebind                Unbind drivers where that is needed (apply, set)\n"
 	       "  --force                 Change even what is in use (apply, set)\n"
 	       "  --no-legend             No column titles and no summaries\n"
+	       "  --json[=pretty|short]   A document for programs instead of text for people\n"
 	       "  -h, --help              This, or the help of a verb that is given\n"
 	       "  --version               The version\n\n"
 	       "A GROUP is a number, a DEVICE a PCI address: 0000:3b:00.0, or 3b:00.0 for short.\n"

@@ -17,7 +17,9 @@ PACKAGES = (
     'systemd', 'systemd-sysv', 'udev', 'dbus', 'kmod', 'mount', 'util-linux',
     'iproute2', 'pciutils', 'e2fsprogs', 'procps', 'libcap2-bin', 'fdisk',
     'libinih1', 'libnl-3-200', 'libnl-genl-3-200', 'libnl-route-3-200',
-    'libudev1', 'libsystemd0', 'dmsetup', 'mdadm', 'btrfs-progs', 'nftables',
+    'libudev1', 'libsystemd0', 'libjson-c5', 'dbus-broker', 'polkitd',
+    'pkexec', 'openssh-server', 'openssh-client', 'zsh', 'bash-completion',
+    'less', 'passwd', 'dmsetup', 'mdadm', 'btrfs-progs', 'nftables',
     'python3', 'strace', 'gdb-minimal',
 )
 
@@ -42,6 +44,7 @@ MASKED = (
     'systemd-ask-password-wall.path', 'systemd-repart.service',
     'systemd-pstore.service', 'console-getty.service',
     'modprobe@drm.service', 'modprobe@efi_pstore.service',
+    'ssh.service', 'ssh.socket', 'dbus-broker.service', 'polkit.service',
     'modprobe@fuse.service', 'sys-fs-fuse-connections.mount',
 )
 
