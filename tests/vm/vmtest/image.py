@@ -44,7 +44,7 @@ MASKED = (
     'systemd-ask-password-wall.path', 'systemd-repart.service',
     'systemd-pstore.service', 'console-getty.service',
     'modprobe@drm.service', 'modprobe@efi_pstore.service',
-    'ssh.service', 'ssh.socket', 'dbus-broker.service', 'polkit.service',
+    'ssh.service', 'ssh.socket',
     'modprobe@fuse.service', 'sys-fs-fuse-connections.mount',
 )
 
@@ -78,6 +78,9 @@ def _prepare(tree: Path) -> None:
         link = units / unit
         link.unlink(missing_ok=True)
         link.symlink_to('/dev/null')
+
+    # dbus-broker's package makes it the system's bus; here it is on demand.
+    (units / 'dbus.service').unlink()
 
     agent = tree / 'usr' / 'local' / 'lib' / 'vm-agent'
     shutil.copy(cache.GUEST_FILES / 'agent.py', agent)
