@@ -15,6 +15,9 @@
 #define BUS_GROUP "org.iommupolicy1.Group"
 #define BUS_DEVICE "org.iommupolicy1.Device"
 
+#define BUS_ERROR_NO_SUCH_GROUP "org.iommupolicy1.Error.NoSuchGroup"
+#define BUS_ERROR_NO_SUCH_DEVICE "org.iommupolicy1.Error.NoSuchDevice"
+
 /*
  * Apply() answers when the last transaction has ended, and a machine with
  * many groups has many. If the daemon dies the bus answers for it at once, so
@@ -35,7 +38,9 @@ int bus_call_manager(struct ctl *ctl, const char *method, bool with_options, sd_
 
 /*
  * Says "what was being done: what came back (what to do)" for a call that
- * returned R with ERROR, and returns the exit code for it. DOING is escaped.
+ * returned R with ERROR, and returns the exit code for it. DOING is escaped,
+ * and may be NULL where ERROR says enough. With --json there is a document of
+ * it, too, so that a program need not read sentences.
  */
 int bus_complain(const struct ctl *ctl, const char *doing, const sd_bus_error *error, int r);
 

@@ -53,6 +53,6 @@ int verb_reload(struct ctl *ctl, char **args _unused_, int n_args _unused_)
 		return bus_complain(ctl, "reloading the policy", &error, r);
 	if (ctl->term.legend)
 		printf("Policy %" PRIu64 " is in force, from %zu %s.\n", model.manager.generation,
-		       model.manager.n_files, model.manager.n_files == 1 ? "file" : "files");
+		       model_n_files(&model.manager), model_n_files(&model.manager) == 1 ? "file" : "files");
 	return EXIT_CODE_DONE;
 }

@@ -140,7 +140,7 @@ int verb_show(struct ctl *ctl, char **args, int n_args _unused_)
 	if (r == 0)
 		r = model_load(ctl, MODEL_OBJECTS, &model);
 	if (r == 0)
-		r = model_find_target(&model, &target, &group, &device);
+		r = model_find_target(ctl, &model, &target, &group, &device);
 	if (r != 0)
 		return r;
 

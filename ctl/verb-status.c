@@ -39,8 +39,8 @@ static void print_manager(const struct ctl *ctl, const struct model_manager *man
 	if (manager->generation == 0)
 		printf("none");
 	else
-		printf("%" PRIu64 " (%zu %s)", manager->generation, manager->n_files,
-		       manager->n_files == 1 ? "file" : "files");
+		printf("%" PRIu64 " (%zu %s)", manager->generation, model_n_files(manager),
+		       model_n_files(manager) == 1 ? "file" : "files");
 	printf("   %sErrors: %zu%s\n", term_on(&ctl->term, style), manager->n_errors,
 	       term_off(&ctl->term, style));
 
