@@ -40,6 +40,36 @@ static int append_options(sd_bus_message *m, const struct arguments *arguments)
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+int bus_check_version(uint32_t version, sd_bus_error *error)
+{
+	if (version >= BUS_INTERFACE_VERSION)
+		return 0;
+	sd_bus_error_set(error, SD_BUS_ERROR_NOT_SUPPORTED,
+			 "the daemon is older than this command");
+	return -EPROTO;
+}
+
+static int ask_version(struct ctl *ctl, sd_bus_error *error)
+{
+	uint32_t version = 0;
+	int r;
+
+	if (ctl->version_checked)
+		return 0;
+	r = sd_bus_get_property_trivial(ctl->bus, BUS_NAME, BUS_ROOT, BUS_MANAGER,
+					"InterfaceVersion", error, 'u', &version);
+	/* Whatever does not know the property is older than it. */
+	if (r < 0 && !sd_bus_error_has_names(error, SD_BUS_ERROR_UNKNOWN_PROPERTY,
+					     SD_BUS_ERROR_UNKNOWN_INTERFACE,
+					     SD_BUS_ERROR_UNKNOWN_OBJECT,
+					     SD_BUS_ERROR_INVALID_ARGS))
+		return r;
+	sd_bus_error_free(error);
+	r = bus_check_version(version, error);
+	ctl->version_checked = r >= 0;
+	return r;
+}
+
 int bus_call_manager(struct ctl *ctl, const char *method, bool with_options, sd_bus_error *error,
 		     sd_bus_message **reply, const char *types, ...)
 {
@@ -47,6 +77,9 @@ int bus_call_manager(struct ctl *ctl, const char *method, bool with_options, sd_
 	va_list args;
 	int r;
 
+	r = ask_version(ctl, error);
+	if (r < 0)
+		return r;
 	r = sd_bus_message_new_method_call(ctl->bus, &m, BUS_NAME, BUS_ROOT, BUS_MANAGER, method);
 	if (r < 0)
 		return r;

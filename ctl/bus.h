@@ -28,10 +28,18 @@
 /* Connects ctl->bus. Complains and returns an enum exit_code other than 0 where that fails. */
 int bus_connect(struct ctl *ctl);
 
+/* What the daemon's InterfaceVersion must be at least; see org.iommupolicy1(5). */
+#define BUS_INTERFACE_VERSION 1
+
+/* 0, or -EPROTO with ERROR set where a daemon of VERSION is older than this command needs. */
+int bus_check_version(uint32_t version, sd_bus_error *error);
+
 /*
  * Calls a method of the manager whose answer may take until transactions have
  * ended; appends the options --rebind and --force where WITH_OPTIONS says so,
- * after the arguments that TYPES describes. Negative errno with ERROR set.
+ * after the arguments that TYPES describes. The first call asks the daemon for
+ * its version before, and fails where that is too old. Negative errno with ERROR
+ * set.
  */
 int bus_call_manager(struct ctl *ctl, const char *method, bool with_options, sd_bus_error *error,
 		     sd_bus_message **reply, const char *types, ...);

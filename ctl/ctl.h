@@ -14,6 +14,7 @@ struct ctl {
 	struct arguments arguments;
 	struct term term;
 	sd_bus *bus; /* NULL until bus_connect() */
+	bool version_checked; /* the daemon is new enough */
 };
 
 /* The whole command: what main() does, with its exit status. */

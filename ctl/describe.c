@@ -30,6 +30,15 @@ char *describe_members(const struct model_group *group)
 	return ret;
 }
 
+char *describe_name(const struct model_device *device)
+{
+	bool both = *device->vendor_name && *device->device_name;
+	char *ret;
+
+	return asprintf(&ret, "%s%s%s", device->vendor_name, both ? " " : "",
+			device->device_name) < 0 ? NULL : ret;
+}
+
 const char *describe_flags(const struct model_device *device)
 {
 	static const char *const words[] = {

@@ -13,6 +13,9 @@
 /* "0000:3b:00.0 nvme, 0000:3b:00.1 (no driver)" */
 char *describe_members(const struct model_group *group);
 
+/* "Samsung Electronics Co Ltd NVMe SSD Controller", "" where the database knows nothing. */
+char *describe_name(const struct model_device *device);
+
 /* "removable, vf, bridge", "" for none of them. Static storage. */
 const char *describe_flags(const struct model_device *device);
 

@@ -35,10 +35,14 @@ void document_rule(struct json_builder *b, json_object *parent, const char *key,
 		json_add_null(b, object, "line");
 }
 
-void document_policy_errors(struct json_builder *b, json_object *parent, const char *key,
-			    const struct model_manager *manager)
+void document_policy(struct json_builder *b, json_object *parent,
+		     const struct model_manager *manager)
 {
-	json_object *array = json_add_array(b, parent, key);
+	json_object *array;
+
+	json_add_number(b, parent, "policy_generation", manager->generation);
+	add_texts(b, parent, "policy_files", manager->files);
+	array = json_add_array(b, parent, "policy_errors");
 
 	for (size_t i = 0; i < manager->n_errors; i++) {
 		const struct model_policy_error *error = &manager->errors[i];
@@ -60,11 +64,10 @@ void document_manager(struct json_builder *b, json_object *parent, const char *k
 	json_object *object = json_add_object(b, parent, key);
 
 	document_text(b, object, "version", manager->version);
+	json_add_number(b, object, "interface_version", manager->interface_version);
 	document_text(b, object, "mode", manager->mode);
 	document_text(b, object, "backend", manager->backend);
-	json_add_number(b, object, "policy_generation", manager->generation);
-	add_texts(b, object, "policy_files", manager->files);
-	document_policy_errors(b, object, "policy_errors", manager);
+	document_policy(b, object, manager);
 	add_texts(b, object, "kernel_features", manager->features);
 }
 
@@ -91,6 +94,7 @@ void document_device(struct json_builder *b, json_object *parent, const char *ke
 	json_add_bool(b, object, "virtual_function", device->virtual_function);
 	json_add_bool(b, object, "bridge", device->bridge);
 	document_rule(b, object, "rule", &device->rule);
+	document_text(b, object, "wish", device->wish);
 }
 
 static void add_regions(struct json_builder *b, json_object *parent,

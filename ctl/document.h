@@ -21,9 +21,9 @@ void document_device(struct json_builder *b, json_object *parent, const char *ke
 void document_rule(struct json_builder *b, json_object *parent, const char *key,
 		   const struct model_rule *rule);
 
-/* The errors of the policy files, as an array. */
-void document_policy_errors(struct json_builder *b, json_object *parent, const char *key,
-			    const struct model_manager *manager);
+/* Which policy is in force: three members of PARENT itself. */
+void document_policy(struct json_builder *b, json_object *parent,
+		     const struct model_manager *manager);
 
 /* "" is null. */
 void document_text(struct json_builder *b, json_object *parent, const char *key, const char *text);

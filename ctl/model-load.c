@@ -62,7 +62,7 @@ static int read_device(sd_bus_message *m, const char *path, struct model *model,
 
 	char **const fields[] = { &d->address,	   &d->driver,	    &d->vendor_name,
 				  &d->device_name, &d->class_name,  &d->group_path,
-				  &d->rule.file,   &d->rule.name };
+				  &d->rule.file,   &d->rule.name,   &d->wish };
 
 	return fill(fields, ARRAY_SIZE(fields));
 }
@@ -198,6 +198,8 @@ int model_load(struct ctl *ctl, unsigned parts, struct model *ret)
 		r = read_objects(objects.reply, ret, &error);
 	if (r >= 0 && manager.reply)
 		r = read_manager(manager.reply, ret, &error);
+	if (r >= 0 && manager.reply)
+		r = bus_check_version(ret->manager.interface_version, &error);
 	if (r >= 0)
 		r = model_link(ret);
 	if (r >= 0 && parts & MODEL_NAMES)

@@ -122,6 +122,7 @@ static int read_policy_errors(sd_bus_message *m, void *base)
 #define DEVICE(member) offsetof(struct model_device, member)
 
 const struct prop model_manager_props[] = {
+	{ "InterfaceVersion", "u", prop_read_u32, MANAGER(interface_version) },
 	{ "Version", "s", prop_read_string, MANAGER(version) },
 	{ "Mode", "s", prop_read_string, MANAGER(mode) },
 	{ "Backend", "s", prop_read_string, MANAGER(backend) },
@@ -161,5 +162,6 @@ const struct prop model_device_props[] = {
 	{ "Bridge", "b", prop_read_bool, DEVICE(bridge) },
 	{ "Group", "o", prop_read_string, DEVICE(group_path) },
 	{ "Rule", "(sus)", read_rule, DEVICE(rule) },
+	{ "Wish", "s", prop_read_string, DEVICE(wish) },
 	{ 0 },
 };

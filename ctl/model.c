@@ -157,6 +157,7 @@ static void clear_device(struct model_device *device)
 	free(device->vendor_name);
 	free(device->device_name);
 	free(device->class_name);
+	free(device->wish);
 	free(device->group_path);
 	clear_rule(&device->rule);
 }

@@ -34,6 +34,7 @@ struct model_device {
 	char *vendor_name, *device_name, *class_name; /* of names_fill(), "" before it */
 	char *group_path;
 	struct model_rule rule;
+	char *wish; /* what the rule asks for, "" for nothing */
 	const struct model_group *group; /* NULL where it has none */
 };
 
@@ -61,6 +62,7 @@ struct model_policy_error {
 };
 
 struct model_manager {
+	uint32_t interface_version; /* 0 of a daemon that is too old to say */
 	char *version, *mode, *backend;
 	char **files; /* NULL-terminated, may be NULL */
 	uint64_t generation;
@@ -79,7 +81,7 @@ struct model {
 
 enum model_parts {
 	MODEL_OBJECTS = 1 << 0,
-	MODEL_MANAGER = 1 << 1,
+	MODEL_MANAGER = 1 << 1, /* and whether the daemon is new enough for this command */
 	MODEL_NAMES = 1 << 2, /* of devices, from this machine's database */
 };
 

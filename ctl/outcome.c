@@ -54,6 +54,8 @@ static const struct failure {
 	{ DBUS "LimitsExceeded", EXIT_CODE_FAILED, "try again when other calls have ended", NULL },
 	{ DBUS "ServiceUnknown", EXIT_CODE_FAILED, "systemctl start iommu-policyd", NULL },
 	{ DBUS "NameHasNoOwner", EXIT_CODE_FAILED, "systemctl start iommu-policyd", NULL },
+	{ DBUS "NotSupported", EXIT_CODE_FAILED, "restart it: systemctl restart iommu-policyd",
+	  NULL },
 	{ DBUS "NoServer", EXIT_CODE_FAILED, "is dbus running?", NULL },
 	{ DBUS "NoReply", EXIT_CODE_FAILED, "see 'journalctl -u iommu-policyd'", NULL },
 	{ DBUS "Disconnected", EXIT_CODE_FAILED, "is the D-Bus system bus being restarted?", NULL },

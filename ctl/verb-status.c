@@ -4,6 +4,7 @@
 
 #include "ctl/describe.h"
 #include "ctl/display.h"
+#include "ctl/document.h"
 #include "ctl/table.h"
 #include "ctl/util.h"
 
@@ -124,6 +125,18 @@ static int print_summary(const struct ctl *ctl, const struct model *model)
 				     &(struct display_wrap){ .width = ctl->term.width });
 }
 
+static int print_json(const struct ctl *ctl, const struct model *model)
+{
+	json_object *document = json_object_new_object(), *groups;
+	struct json_builder b = { 0 };
+
+	document_manager(&b, document, "manager", &model->manager);
+	groups = json_add_array(&b, document, "groups");
+	for (size_t i = 0; i < model->n_groups; i++)
+		document_group(&b, groups, NULL, &model->groups[i]);
+	return json_print(ctl, &b, document);
+}
+
 int verb_status(struct ctl *ctl, char **args _unused_, int n_args _unused_)
 {
 	static const struct table_column columns[] = {
@@ -139,10 +152,12 @@ int verb_status(struct ctl *ctl, char **args _unused_, int n_args _unused_)
 
 	if (!table)
 		return complain_memory();
-	code = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER, &model);
+	code = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER | MODEL_NAMES, &model);
 	if (code != 0)
 		return code;
 
+	if (json_wanted(ctl))
+		return print_json(ctl, &model);
 	if (fill_table(table, &model) < 0)
 		return complain_memory();
 	if (ctl->term.legend) {
