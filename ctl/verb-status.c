@@ -8,8 +8,8 @@
 #include "ctl/table.h"
 #include "ctl/util.h"
 
-/* A reason may be long; here two lines of it do, 'show' has the whole. */
-#define REASON_LINES 2
+/* A reason may be long; here one line of it does, 'show' has the whole. */
+#define REASON_LINES 1
 
 static bool has_feature(const struct model_manager *manager, const char *feature)
 {
@@ -69,16 +69,17 @@ static int fill_table(struct table *table, const struct model *model)
 {
 	for (size_t i = 0; i < model->n_groups; i++) {
 		const struct model_group *group = &model->groups[i];
-		_cleanup_free_ char *members = describe_members(group);
+		_cleanup_free_ char *content = NULL, *brief = NULL;
 		enum style style = outcome_style(group->state);
+		size_t keep;
 
-		if (!members)
+		if (describe_content(group, &content, &keep, &brief) < 0)
 			return -ENOMEM;
 		table_addf(table, STYLE_PLAIN, "%u", group->id);
 		table_add(table, STYLE_PLAIN, group->type);
 		table_add(table, STYLE_PLAIN, group->target);
 		table_add(table, style, group->state);
-		table_add(table, STYLE_PLAIN, members);
+		table_add_brief(table, STYLE_PLAIN, content, keep, brief);
 		/* What is fine by its state but has something to say is worth a look. */
 		if (group_needs_reason(group))
 			table_note(table,
