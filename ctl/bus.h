@@ -17,6 +17,9 @@
 
 #define BUS_ERROR_NO_SUCH_GROUP "org.iommupolicy1.Error.NoSuchGroup"
 #define BUS_ERROR_NO_SUCH_DEVICE "org.iommupolicy1.Error.NoSuchDevice"
+#define BUS_ERROR_IN_USE "org.iommupolicy1.Error.InUse"
+#define BUS_ERROR_REQUIRES_DIRECT "org.iommupolicy1.Error.RequiresDirect"
+#define BUS_ERROR_UNTRUSTED "org.iommupolicy1.Error.Untrusted"
 
 /*
  * Apply() answers when the last transaction has ended, and a machine with

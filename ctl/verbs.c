@@ -37,7 +37,7 @@ const struct verb verbs[] = {
 		.args = "DEVICE",
 		.min_args = 1,
 		.max_args = 1,
-		.options = VERB_HOST,
+		.options = VERB_JSON | VERB_HOST,
 		.summary = "Every rule tried for a device, and what came of it",
 		.help = "The last rule that matches wins. The strongest wish in a group wins: blocked,\n"
 			"then DMA, then DMA-FQ, then identity.\n",
