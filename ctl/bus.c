@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#include "ctl/agent.h"
 #include "ctl/display.h"
 #include "ctl/json.h"
 #include "ctl/util.h"
@@ -26,6 +27,9 @@ int bus_connect(struct ctl *ctl)
 		return 0;
 	r = ctl->arguments.host ? sd_bus_open_system_remote(&ctl->bus, ctl->arguments.host)
 				: sd_bus_open_system(&ctl->bus);
+	if (r >= 0)
+		r = sd_bus_set_allow_interactive_authorization(ctl->bus,
+							       !ctl->arguments.no_ask_password);
 	return r < 0 ? complain_connect(ctl, r) : 0;
 }
 
@@ -70,6 +74,18 @@ static int ask_version(struct ctl *ctl, sd_bus_error *error)
 	return r;
 }
 
+/* What polkit may want a password for. */
+static bool is_change(const char *method)
+{
+	static const char *const changes[] = { "Reload", "Apply", "ApplyGroup", "SetGroupType",
+					       "Restore" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+		if (streq(method, changes[i]))
+			return true;
+	return false;
+}
+
 int bus_call_manager(struct ctl *ctl, const char *method, bool with_options, sd_bus_error *error,
 		     sd_bus_message **reply, const char *types, ...)
 {
@@ -77,6 +93,8 @@ int bus_call_manager(struct ctl *ctl, const char *method, bool with_options, sd_
 	va_list args;
 	int r;
 
+	if (is_change(method))
+		agent_open(ctl);
 	r = ask_version(ctl, error);
 	if (r < 0)
 		return r;

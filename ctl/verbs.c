@@ -6,6 +6,7 @@
 const struct verb verbs[] = {
 	{
 		.name = "status",
+		.pages = true,
 		.args = "",
 		.options = VERB_JSON | VERB_HOST,
 		.summary = "One line a group, and what is amiss (default)",
@@ -15,6 +16,7 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "list",
+		.pages = true,
 		.args = "[groups|devices]",
 		.max_args = 1,
 		.options = VERB_JSON | VERB_HOST | VERB_TREE,
@@ -25,6 +27,7 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "show",
+		.pages = true,
 		.args = "GROUP|DEVICE",
 		.min_args = 1,
 		.max_args = 1,
@@ -34,6 +37,7 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "explain",
+		.pages = true,
 		.args = "DEVICE",
 		.min_args = 1,
 		.max_args = 1,
@@ -45,6 +49,7 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "check",
+		.pages = true,
 		.args = "[FILE...]",
 		.max_args = -1,
 		.summary = "Look for errors in policy files; needs no daemon",
@@ -54,6 +59,7 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "plan",
+		.pages = true,
 		.args = "",
 		.options = VERB_HOST,
 		.summary = "What 'apply' would do now, and why",
@@ -98,9 +104,19 @@ const struct verb verbs[] = {
 		.run = verb_restore,
 	},
 	{
+		.name = "log-level",
+		.args = "[LEVEL]",
+		.max_args = 1,
+		.options = VERB_JSON | VERB_HOST,
+		.summary = "How much the daemon logs, or to log that much",
+		.help = "LEVEL: emerg, alert, crit, err, warning, notice, info or debug; until the daemon\n"
+			"is restarted. LogLevel= of iommu-policyd.conf is for good.\n",
+		.run = verb_log_level,
+	},
+	{
 		.name = "monitor",
 		.args = "",
-		.options = VERB_HOST,
+		.options = VERB_JSON | VERB_HOST,
 		.summary = "Follow decisions and changes until Ctrl-C",
 		.run = verb_monitor,
 	},
