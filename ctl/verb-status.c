@@ -11,6 +11,9 @@
 /* A reason may be long; here one line of it does, 'show' has the whole. */
 #define REASON_LINES 1
 
+/* What the line above the table takes; where there is less, it is two. */
+#define HEADER_WIDTH 72
+
 static bool has_feature(const struct model_manager *manager, const char *feature)
 {
 	for (char **p = manager->features; p && *p; p++)
@@ -34,16 +37,19 @@ static void print_manager(const struct ctl *ctl, const struct model_manager *man
 	_cleanup_free_ char *mode = display_escape(manager->mode),
 			    *backend = display_escape(manager->backend);
 	enum style style = manager->n_errors > 0 ? STYLE_BAD : STYLE_PLAIN;
+	bool narrow = ctl->term.width < HEADER_WIDTH;
+	const char *gap = narrow ? "\n" : "   ";
 	char text[160];
 
-	printf("Mode: %s   Backend: %s   Policy: ", str_or(mode, "?"), str_or(backend, "?"));
+	printf("Mode: %s%sBackend: %s%sPolicy: ", str_or(mode, "?"), narrow ? "  " : gap,
+	       str_or(backend, "?"), gap);
 	if (manager->generation == 0)
 		printf("none");
 	else
 		printf("%" PRIu64 " (%zu %s)", manager->generation, model_n_files(manager),
 		       model_n_files(manager) == 1 ? "file" : "files");
-	printf("   %sErrors: %zu%s\n", term_on(&ctl->term, style), manager->n_errors,
-	       term_off(&ctl->term, style));
+	printf("%s%sErrors: %zu%s\n", narrow ? "  " : gap, term_on(&ctl->term, style),
+	       manager->n_errors, term_off(&ctl->term, style));
 
 	if (manager->n_errors > 0) {
 		snprintf(text, sizeof(text),
