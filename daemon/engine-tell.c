@@ -77,14 +77,11 @@ void engine_tell(struct manager *m, struct group *group, const struct news *news
 	group->problem = news->problem;
 	replace_str(&group->error, news->problem == PROBLEM_NONE ? NULL : news->reason);
 	user_watch(m);
+	bus_group_changed(m, group);
 	if (same)
 		return;
 	if (before != news->state)
 		group->changed_usec = now_usec(CLOCK_REALTIME);
-	bus_group_changed(m, group, BUS_DIRTY_STATE);
-	/* Without the kernel module, whose it is goes by that: see owner_of(). */
-	if (before == STATE_USER_OWNED || news->state == STATE_USER_OWNED)
-		bus_group_changed(m, group, BUS_DIRTY_TYPE);
 	log_state(group, was_managed);
 	if (news->state != STATE_APPLYING)
 		bus_emit_decided(m, group, news->from);

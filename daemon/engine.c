@@ -339,7 +339,7 @@ void engine_evaluate(struct manager *m, struct group *group, unsigned triggers)
 		return;
 	}
 	if (group->type != type)
-		bus_group_changed(m, group, BUS_DIRTY_TYPE);
+		bus_group_changed(m, group);
 	if (leftover_undo(m, group, triggers))
 		return;
 	if (!group->boot_known) {
@@ -354,7 +354,7 @@ void engine_evaluate(struct manager *m, struct group *group, unsigned triggers)
 	}
 	changed |= triggers & (TRIGGER_START | TRIGGER_CHANGED);
 	if (changed) {
-		bus_group_changed(m, group, BUS_DIRTY_STATE);
+		bus_group_changed(m, group);
 		bus_devices_changed(m, group);
 	}
 	if (group->decision.verdict == VERDICT_UNMANAGED || group->decision.target == DOMAIN_BLOCKED)
@@ -428,7 +428,7 @@ void engine_policy_changed(struct manager *m)
 		if (decide(m, group, true, &changed) < 0)
 			log_oom();
 		/* Rules may have moved to another line without changing anything else. */
-		bus_group_changed(m, group, BUS_DIRTY_STATE);
+		bus_group_changed(m, group);
 		if (changed)
 			bus_devices_changed(m, group);
 		manager_queue_group(m, group->id, TRIGGER_POLICY | (changed ? TRIGGER_CHANGED : 0));
@@ -486,7 +486,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		log_notice("Group %u went while its type was being changed: %s", group->id, outcome->reason);
 		return; /* the removal's own event is on its way */
 	}
-	bus_group_changed(m, group, BUS_DIRTY_TYPE | BUS_DIRTY_STATE);
+	bus_group_changed(m, group);
 	bus_devices_changed(m, group);
 	if (!group->decided) {
 		bool changed;
