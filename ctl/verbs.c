@@ -3,10 +3,6 @@
 
 #include <stddef.h>
 
-#define OPTIONS_HELP                                                                      \
-	"  --rebind  unbind drivers where needed, as if each rule said rebind = always\n" \
-	"  --force   change even what is in use, as if each rule said force = yes\n"
-
 const struct verb verbs[] = {
 	{
 		.name = "status",
@@ -67,7 +63,6 @@ const struct verb verbs[] = {
 		.max_args = 1,
 		.options = VERB_REBIND | VERB_FORCE,
 		.summary = "Carry out what is due, in all groups or in one",
-		.help = OPTIONS_HELP,
 		.run = verb_apply,
 	},
 	{
@@ -84,8 +79,7 @@ const struct verb verbs[] = {
 		.options = VERB_REBIND | VERB_FORCE,
 		.summary = "Put a group into a type until the next reboot",
 		.help = "TYPE: identity, DMA, DMA-FQ, auto (the type at boot) or blocked, in any letter\n"
-			"case. The next change of the group's policy takes it back, and 'restore' does.\n"
-			OPTIONS_HELP,
+			"case. The next change of the group's policy takes it back, and 'restore' does.\n",
 		.run = verb_set,
 	},
 	{

@@ -4,9 +4,15 @@
 
 struct ctl;
 
+/* Options that some verbs take; those that are not here all of them do. */
 enum verb_options {
-	VERB_REBIND = 1 << 0,
-	VERB_FORCE = 1 << 1,
+	VERB_REBIND = 1 << 0, /* --rebind */
+	VERB_FORCE = 1 << 1, /* --force */
+	VERB_PERMANENT = 1 << 2, /* --permanent */
+	VERB_POLICY_DIR = 1 << 3, /* --policy-dir=DIR */
+	VERB_TREE = 1 << 4, /* --tree */
+	VERB_JSON = 1 << 5, /* --json: it prints a document */
+	VERB_HOST = 1 << 6, /* -H: all that it needs comes from the daemon */
 };
 
 struct verb {

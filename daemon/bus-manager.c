@@ -2,15 +2,11 @@
 #include <errno.h>
 #include <string.h>
 
-#include "config.h"
-#include "daemon/bus.h"
+#include "daemon/bus-manager.h"
 #include "daemon/bus-options.h"
 #include "daemon/engine.h"
-#include "daemon/fence.h"
 #include "daemon/group-store.h"
-#include "daemon/kernel.h"
 #include "daemon/log.h"
-#include "daemon/module.h"
 #include "daemon/policy-store.h"
 #include "daemon/worker.h"
 
@@ -260,88 +256,6 @@ static int method_plan(sd_bus_message *message, void *userdata, sd_bus_error *er
 	return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-		    void *userdata, sd_bus_error *error)
-{
-	const struct manager *m = userdata;
-	const char *value = PACKAGE_VERSION;
-
-	(void)bus;
-	(void)path;
-	(void)interface;
-	(void)error;
-	if (strcmp(property, "Mode") == 0)
-		value = m->settings.mode == MODE_AUDIT ? "audit" : "enforce";
-	else if (strcmp(property, "Backend") == 0)
-		value = module_is_there(m) ? fence_module.name : fence_pin.name;
-	return sd_bus_message_append(reply, "s", value);
-}
-
-static int get_files(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-		     void *userdata, sd_bus_error *error)
-{
-	const struct manager *m = userdata;
-
-	(void)bus;
-	(void)path;
-	(void)interface;
-	(void)property;
-	(void)error;
-	return sd_bus_message_append_strv(reply, (char **)policy_files(m->policy));
-}
-
-static int get_generation(sd_bus *bus, const char *path, const char *interface, const char *property,
-			  sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	const struct manager *m = userdata;
-
-	(void)bus;
-	(void)path;
-	(void)interface;
-	(void)property;
-	(void)error;
-	return sd_bus_message_append(reply, "t", m->policy_generation);
-}
-
-static int get_errors(sd_bus *bus, const char *path, const char *interface, const char *property,
-		      sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	const struct manager *m = userdata;
-	int r;
-
-	(void)bus;
-	(void)path;
-	(void)interface;
-	(void)property;
-	(void)error;
-	r = sd_bus_message_open_container(reply, 'a', "(suss)");
-	for (size_t i = 0; r >= 0 && i < m->policy_errors.n_items; i++) {
-		const struct policy_error *e = &m->policy_errors.items[i];
-		_cleanup_free_ char *key = e->section ? strf("[%s]%s%s", e->section, e->key ? " " : "",
-							     strempty(e->key)) :
-							strdup(strempty(e->key));
-
-		r = key ? sd_bus_message_append(reply, "(suss)", e->path, e->line, key, strempty(e->message)) : -ENOMEM;
-	}
-	return r < 0 ? r : sd_bus_message_close_container(reply);
-}
-
-static int get_features(sd_bus *bus, const char *path, const char *interface, const char *property,
-			sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	_cleanup_strv_ char **features = NULL;
-	int r;
-
-	(void)bus;
-	(void)path;
-	(void)interface;
-	(void)property;
-	(void)userdata;
-	(void)error;
-	r = kernel_features(&features);
-	return r < 0 ? r : sd_bus_message_append_strv(reply, features);
-}
-
 /*
  * UNPRIVILEGED throughout: sd-bus's own check wants CAP_SYS_ADMIN, and who may
  * do what is decided by bus_authorize(), in one place.
@@ -362,13 +276,16 @@ const sd_bus_vtable bus_manager_vtable[] = {
 	       ("a(ssubs)", trace, "s", wish, "s", target, "s", state, "s", reason), method_explain),
 	SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssss)", plan), method_plan,
 				SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_PROPERTY("Version", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Mode", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Backend", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("PolicyFiles", "as", get_files, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("PolicyGeneration", "t", get_generation, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("PolicyErrors", "a(suss)", get_errors, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("KernelFeatures", "as", get_features, 0, 0),
+	SD_BUS_PROPERTY("Version", "s", bus_manager_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("InterfaceVersion", "u", bus_manager_number, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Mode", "s", bus_manager_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Backend", "s", bus_manager_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("PolicyFiles", "as", bus_manager_files, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("PolicyGeneration", "t", bus_manager_number, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("PolicyErrors", "a(suss)", bus_manager_errors, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("KernelFeatures", "as", bus_manager_features, 0, 0),
+	SD_BUS_PROPERTY("Transactions", "a(stt)", bus_manager_transactions, 0, 0),
+	SD_BUS_PROPERTY("PolicyReloads", "(tt)", bus_manager_reloads, 0, 0),
 	SD_BUS_SIGNAL_WITH_ARGS("Decided",
 				SD_BUS_ARGS("u", group, "s", from, "s", to, "s", state, "s", reason), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("PolicyReloaded", SD_BUS_ARGS("t", generation, "b", ok), 0),

@@ -149,7 +149,8 @@ void bus_device_seen(struct manager *m, struct device *device)
 	if (!device->published)
 		device->published = sd_bus_emit_object_added(m->bus, path) >= 0;
 	else
-		sd_bus_emit_properties_changed(m->bus, path, BUS_NAME ".Device", "Driver", "Group", "Rule", NULL);
+		sd_bus_emit_properties_changed(m->bus, path, BUS_NAME ".Device", "Driver", "Group", "Rule", "Wish",
+					       NULL);
 }
 
 void bus_devices_changed(struct manager *m, const struct group *group)

@@ -6,6 +6,7 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/counts.h"
 #include "daemon/inventory.h"
 #include "daemon/settings.h"
 #include "policy/policy.h"
@@ -38,6 +39,7 @@ struct manager {
 	struct settings settings;
 	bool settings_read; /* at least once */
 	struct inventory inventory;
+	struct counts counts;
 
 	/* Policy in force, see policy-store.h. */
 	struct policy *policy; /* never NULL once started; without rules where none is in force */

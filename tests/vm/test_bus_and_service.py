@@ -138,6 +138,11 @@ def test_properties_agree_with_the_kernel(vm, hot):
     assert root['Mode'] == 'enforce' and root['Backend'] == 'sysfs'
     assert root['PolicyFiles'] == [POLICY] and root['PolicyErrors'] == []
     assert root['PolicyGeneration'] >= 1
+    assert root['InterfaceVersion'] == 1
+    assert [row[0] for row in root['Transactions']] \
+        == ['applied', 'failed', 'refused', 'timeout']
+    good, bad = root['PolicyReloads']
+    assert good == root['PolicyGeneration'] and bad >= 0
     assert root['Version'] in vm.out('iommu-policyd --version')
     assert {'iommu', 'type-file'} <= set(root['KernelFeatures'])
 
@@ -179,7 +184,8 @@ def test_properties_agree_with_the_kernel(vm, hot):
             'Bridge': files['class'] >> 16 == 6,
             'Group': '/' if number is None else group_path(number),
             'Rule': [POLICY, 1, '8086:10d3'] if address == hot
-            else ['', 0, '']}
+            else ['', 0, ''],
+            'Wish': 'identity' if address == hot else ''}
 
 
 def test_managed_objects_are_all_objects(vm, hot):
