@@ -7,8 +7,10 @@
 #include <locale.h>
 #include <stdarg.h>
 
+#include "ctl/agent.h"
 #include "ctl/display.h"
 #include "ctl/options.h"
+#include "ctl/pager.h"
 #include "ctl/util.h"
 
 void complain(const char *format, ...)
@@ -113,6 +115,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	term_detect(&ctl->term);
 	if (arguments->no_legend)
 		ctl->term.legend = false;
+	if (arguments->verb->pages)
+		pager_open(ctl);
 	return arguments->verb->run(ctl, arguments->operands, arguments->n_operands);
 }
 
@@ -125,11 +129,14 @@ int ctl_main(int argc, char **argv)
 	code = run(&ctl, argc, argv);
 
 	/* A full disk behind '>' must not look like success. */
-	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_CODE_DONE) {
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_CODE_DONE && ctl.pager <= 0) {
 		complain("writing the output: %s", strerror(errno));
 		code = EXIT_CODE_FAILED;
 	}
+	agent_close(&ctl);
+	/* ssh has our standard error, too: the pager would wait for its end. */
 	sd_bus_flush_close_unref(ctl.bus);
+	pager_close(&ctl);
 	arguments_clear(&ctl.arguments);
 	return code;
 }

@@ -25,14 +25,6 @@ const struct option_info options[] = {
 	{ 0 },
 };
 
-const struct option_info *option_find(enum option_id id)
-{
-	for (const struct option_info *o = options; o->id != OPTION_NONE; o++)
-		if (o->id == id)
-			return o;
-	return NULL;
-}
-
 void options_print(FILE *f, unsigned taken)
 {
 	for (const struct option_info *o = options; o->id != OPTION_NONE; o++) {

@@ -39,9 +39,6 @@ struct option_info {
 /* Ended by OPTION_NONE; in the order of the help. */
 extern const struct option_info options[];
 
-/* NULL where there is none. */
-const struct option_info *option_find(enum option_id id);
-
 /* "  --force   Change even what ..." for each option that a verb with the enum verb_options TAKEN takes. */
 void options_print(FILE *f, unsigned taken);
 

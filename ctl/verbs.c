@@ -6,7 +6,9 @@
 const struct verb verbs[] = {
 	{
 		.name = "status",
+		.pages = true,
 		.args = "",
+		.options = VERB_JSON | VERB_HOST,
 		.summary = "One line a group, and what is amiss (default)",
 		.help = "TYPE is the group's default domain now, TARGET what the policy decided (- where\n"
 			"no rule names the group). A line under a group says why it is not there yet.\n",
@@ -14,8 +16,10 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "list",
+		.pages = true,
 		.args = "[groups|devices]",
 		.max_args = 1,
+		.options = VERB_JSON | VERB_HOST | VERB_TREE,
 		.summary = "All groups or all devices, one line each",
 		.help = "Without an argument: groups. Flags of devices are removable, vf (a virtual\n"
 			"function) and bridge.\n",
@@ -23,17 +27,21 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "show",
+		.pages = true,
 		.args = "GROUP|DEVICE",
 		.min_args = 1,
 		.max_args = 1,
+		.options = VERB_JSON | VERB_HOST,
 		.summary = "Everything about a group or a device",
 		.run = verb_show,
 	},
 	{
 		.name = "explain",
+		.pages = true,
 		.args = "DEVICE",
 		.min_args = 1,
 		.max_args = 1,
+		.options = VERB_JSON | VERB_HOST,
 		.summary = "Every rule tried for a device, and what came of it",
 		.help = "The last rule that matches wins. The strongest wish in a group wins: blocked,\n"
 			"then DMA, then DMA-FQ, then identity.\n",
@@ -41,18 +49,24 @@ const struct verb verbs[] = {
 	},
 	{
 		.name = "check",
-		.args = "[FILE...]",
+		.pages = true,
+		.args = "[FILE|FOLDER...]",
 		.max_args = -1,
+		.options = VERB_JSON,
 		.summary = "Look for errors in policy files; needs no daemon",
-		.help = "Without FILE: the files that the daemon reads. Prints one line an error,\n"
+		.help = "Without an argument: the files that the daemon reads. Prints one line an error,\n"
 			"path:line: [section] key: reason, and then exits with 1.\n",
 		.run = verb_check,
 	},
 	{
 		.name = "plan",
+		.pages = true,
 		.args = "",
-		.summary = "What 'apply' would do now, and why",
-		.help = "Ways: live (on the bound device), write (no driver is bound), transaction\n"
+		.options = VERB_POLICY_DIR | VERB_JSON | VERB_HOST,
+		.summary = "What 'apply', or other policy files, would do, and why",
+		.help = "With --policy-dir: which groups would get another target or state if the files of\n"
+			"that folder were the whole policy. Works without the daemon, too.\n"
+			"Ways: live (on the bound device), write (no driver is bound), transaction\n"
 			"(drivers are unbound and probed again), wait (for a driver to let go; see\n"
 			"'apply --rebind').\n",
 		.run = verb_plan,
@@ -61,13 +75,14 @@ const struct verb verbs[] = {
 		.name = "apply",
 		.args = "[GROUP|DEVICE]",
 		.max_args = 1,
-		.options = VERB_REBIND | VERB_FORCE,
+		.options = VERB_REBIND | VERB_FORCE | VERB_JSON | VERB_HOST,
 		.summary = "Carry out what is due, in all groups or in one",
 		.run = verb_apply,
 	},
 	{
 		.name = "reload",
 		.args = "",
+		.options = VERB_JSON | VERB_HOST,
 		.summary = "Read the policy files again and apply what changed",
 		.run = verb_reload,
 	},
@@ -76,7 +91,7 @@ const struct verb verbs[] = {
 		.args = "GROUP|DEVICE TYPE",
 		.min_args = 2,
 		.max_args = 2,
-		.options = VERB_REBIND | VERB_FORCE,
+		.options = VERB_REBIND | VERB_FORCE | VERB_JSON | VERB_HOST,
 		.summary = "Put a group into a type until the next reboot",
 		.help = "TYPE: identity, DMA, DMA-FQ, auto (the type at boot) or blocked, in any letter\n"
 			"case. The next change of the group's policy takes it back, and 'restore' does.\n",
@@ -87,12 +102,24 @@ const struct verb verbs[] = {
 		.args = "GROUP|DEVICE",
 		.min_args = 1,
 		.max_args = 1,
+		.options = VERB_JSON | VERB_HOST,
 		.summary = "Bring back the type that a group had at boot",
 		.run = verb_restore,
 	},
 	{
+		.name = "log-level",
+		.args = "[LEVEL]",
+		.max_args = 1,
+		.options = VERB_JSON | VERB_HOST,
+		.summary = "How much the daemon logs, or to log that much",
+		.help = "LEVEL: emerg, alert, crit, err, warning, notice, info or debug; until the daemon\n"
+			"is restarted. LogLevel= of iommu-policyd.conf is for good.\n",
+		.run = verb_log_level,
+	},
+	{
 		.name = "monitor",
 		.args = "",
+		.options = VERB_JSON | VERB_HOST,
 		.summary = "Follow decisions and changes until Ctrl-C",
 		.run = verb_monitor,
 	},

@@ -2,6 +2,8 @@
 #ifndef CTL_VERBS_H
 #define CTL_VERBS_H
 
+#include <stdbool.h>
+
 struct ctl;
 
 /* Options that some verbs take; those that are not here all of them do. */
@@ -19,6 +21,7 @@ struct verb {
 	const char *name;
 	const char *args; /* as help shows them, "" for none */
 	int min_args, max_args; /* max_args < 0: any number */
+	bool pages; /* what it prints may be long, and it asks nothing */
 	unsigned options; /* enum verb_options that it takes */
 	const char *summary; /* one line of the list of verbs */
 	const char *help; /* what --help after the verb adds */
@@ -38,6 +41,7 @@ int verb_apply(struct ctl *ctl, char **args, int n_args);
 int verb_reload(struct ctl *ctl, char **args, int n_args);
 int verb_set(struct ctl *ctl, char **args, int n_args);
 int verb_restore(struct ctl *ctl, char **args, int n_args);
+int verb_log_level(struct ctl *ctl, char **args, int n_args);
 int verb_monitor(struct ctl *ctl, char **args, int n_args);
 
 #endif

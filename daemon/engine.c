@@ -447,6 +447,7 @@ static void finish_recovery(struct manager *m, struct group *group, const struct
 	engine_set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
 	backoff_note(group, true);
 	fields = engine_log_fields(group, addresses, MESSAGE_RECOVERED);
+	fields.error_number = outcome->error;
 	log_struct(*outcome->reason ? LOG_ERR : LOG_WARNING, &fields, "Group %u: %s", group->id, strempty(reason));
 	if (!again)
 		decided_first_time(group);
@@ -465,6 +466,8 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 			.problem = outcome->problem,
 			.reason = outcome->reason,
 			.user = outcome->user,
+			.error = outcome->error,
+			.duration_usec = duration_usec,
 			.from = group->type,
 		};
 
@@ -536,6 +539,8 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 			.problem = outcome->result == RESULT_PENDING ? PROBLEM_NONE : outcome->problem,
 			.held = outcome->held,
 			.user = outcome->user,
+			.error = outcome->error,
+			.duration_usec = duration_usec,
 			.reason = outcome->reason,
 			.from = group->type,
 		};

@@ -321,6 +321,7 @@ static int add_sources(struct manager *m)
 		return -errno;
 	signal(SIGPIPE, SIG_IGN);
 	if ((r = sd_event_default(&m->event)) < 0 ||
+	    (r = log_attach(m->event)) < 0 ||
 	    (r = sd_event_add_signal(m->event, NULL, SIGTERM, on_stop, m)) < 0 ||
 	    (r = sd_event_add_signal(m->event, NULL, SIGINT, on_stop, m)) < 0 ||
 	    (r = sd_event_add_signal(m->event, NULL, SIGHUP, on_reload, m)) < 0 ||
@@ -468,6 +469,7 @@ int manager_run(const struct options *options)
 	uevent_stop(&m);
 	policy_store_free(&m);
 	inventory_clear(&m.inventory);
+	log_detach();
 	sd_event_source_disable_unref(m.settled_source);
 	sd_event_source_disable_unref(m.settled_timer);
 	sd_event_source_disable_unref(m.queue_source);
