@@ -50,10 +50,11 @@ const struct verb verbs[] = {
 	{
 		.name = "check",
 		.pages = true,
-		.args = "[FILE...]",
+		.args = "[FILE|FOLDER...]",
 		.max_args = -1,
+		.options = VERB_JSON,
 		.summary = "Look for errors in policy files; needs no daemon",
-		.help = "Without FILE: the files that the daemon reads. Prints one line an error,\n"
+		.help = "Without an argument: the files that the daemon reads. Prints one line an error,\n"
 			"path:line: [section] key: reason, and then exits with 1.\n",
 		.run = verb_check,
 	},
@@ -61,9 +62,11 @@ const struct verb verbs[] = {
 		.name = "plan",
 		.pages = true,
 		.args = "",
-		.options = VERB_HOST,
-		.summary = "What 'apply' would do now, and why",
-		.help = "Ways: live (on the bound device), write (no driver is bound), transaction\n"
+		.options = VERB_POLICY_DIR | VERB_JSON | VERB_HOST,
+		.summary = "What 'apply', or other policy files, would do, and why",
+		.help = "With --policy-dir: which groups would get another target or state if the files of\n"
+			"that folder were the whole policy. Works without the daemon, too.\n"
+			"Ways: live (on the bound device), write (no driver is bound), transaction\n"
 			"(drivers are unbound and probed again), wait (for a driver to let go; see\n"
 			"'apply --rebind').\n",
 		.run = verb_plan,

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/bus-auth.h"
 #include "daemon/bus-manager.h"
 #include "daemon/bus-options.h"
 #include "daemon/engine.h"
@@ -29,14 +30,11 @@ static struct device *find_device(struct manager *m, const char *address, sd_bus
 	return device;
 }
 
-static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int do_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct manager *m = userdata;
 	int r;
 
-	r = bus_authorize(message, error);
-	if (r < 0)
-		return r;
 	manager_load_settings(m);
 	r = policy_store_reload(m);
 	if (r == -EBADMSG) {
@@ -66,7 +64,7 @@ static int request(struct manager *m, sd_bus_message *message, struct group *gro
 	return r < 0 ? r : manager_queue_group(m, group->id, triggers) < 0 ? -ENOMEM : 1;
 }
 
-static int method_apply(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int do_apply(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct manager *m = userdata;
 	_cleanup_free_ unsigned *groups = NULL;
@@ -74,7 +72,8 @@ static int method_apply(sd_bus_message *message, void *userdata, sd_bus_error *e
 	size_t n = 0;
 	int r;
 
-	if ((r = bus_authorize(message, error)) < 0 || (r = bus_read_options(message, &triggers, error)) < 0)
+	r = bus_read_options(message, &triggers, error);
+	if (r < 0)
 		return r;
 	groups = calloc(m->inventory.n_groups + 1, sizeof(*groups));
 	if (!groups)
@@ -88,7 +87,7 @@ static int method_apply(sd_bus_message *message, void *userdata, sd_bus_error *e
 	return r < 0 ? r : manager_queue_all(m, triggers) < 0 ? -ENOMEM : 1;
 }
 
-static int method_apply_group(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int do_apply_group(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct manager *m = userdata;
 	struct group *group;
@@ -96,7 +95,7 @@ static int method_apply_group(sd_bus_message *message, void *userdata, sd_bus_er
 	uint32_t id;
 	int r;
 
-	if ((r = bus_authorize(message, error)) < 0 || (r = sd_bus_message_read(message, "u", &id)) < 0 ||
+	if ((r = sd_bus_message_read(message, "u", &id)) < 0 ||
 	    (r = bus_read_options(message, &triggers, error)) < 0)
 		return r;
 	group = find_group(m, id, error);
@@ -130,7 +129,7 @@ static int set_type(struct manager *m, sd_bus_message *message, struct group *gr
 	return request(m, message, group, triggers, error);
 }
 
-static int method_set_group_type(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int do_set_group_type(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct manager *m = userdata;
 	struct group *group;
@@ -140,7 +139,7 @@ static int method_set_group_type(sd_bus_message *message, void *userdata, sd_bus
 	uint32_t id;
 	int r;
 
-	if ((r = bus_authorize(message, error)) < 0 || (r = sd_bus_message_read(message, "us", &id, &word)) < 0 ||
+	if ((r = sd_bus_message_read(message, "us", &id, &word)) < 0 ||
 	    (r = bus_read_options(message, &triggers, error)) < 0)
 		return r;
 	domain = domain_from_string(word);
@@ -151,14 +150,15 @@ static int method_set_group_type(sd_bus_message *message, void *userdata, sd_bus
 	return group ? set_type(m, message, group, domain, triggers, error) : -ENXIO;
 }
 
-static int method_restore(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int do_restore(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct manager *m = userdata;
 	struct group *group;
 	uint32_t id;
 	int r;
 
-	if ((r = bus_authorize(message, error)) < 0 || (r = sd_bus_message_read(message, "u", &id)) < 0)
+	r = sd_bus_message_read(message, "u", &id);
+	if (r < 0)
 		return r;
 	group = find_group(m, id, error);
 	/* An explicit wish for this group by name: its drivers may be taken away for it, unless they are in use. */
@@ -255,6 +255,19 @@ static int method_plan(sd_bus_message *message, void *userdata, sd_bus_error *er
 		r = sd_bus_message_close_container(reply);
 	return r < 0 ? r : sd_bus_message_send(reply);
 }
+
+/* Each member that changes something is one of these, and does nothing before its caller may. */
+#define AUTHORIZED(name, action)                                                             \
+	static int method_##name(sd_bus_message *message, void *userdata, sd_bus_error *error) \
+	{                                                                                    \
+		return bus_authorize(userdata, message, action, do_##name, error);           \
+	}
+
+AUTHORIZED(reload, BUS_ACTION_RELOAD)
+AUTHORIZED(apply, BUS_ACTION_APPLY)
+AUTHORIZED(apply_group, BUS_ACTION_APPLY)
+AUTHORIZED(set_group_type, BUS_ACTION_SET_TYPE)
+AUTHORIZED(restore, BUS_ACTION_RESTORE)
 
 /*
  * UNPRIVILEGED throughout: sd-bus's own check wants CAP_SYS_ADMIN, and who may

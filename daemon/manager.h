@@ -11,6 +11,7 @@
 #include "daemon/settings.h"
 #include "policy/policy.h"
 
+struct asked;
 struct gate;
 struct module;
 struct options;
@@ -38,6 +39,7 @@ struct manager {
 	sd_event *event;
 	struct settings settings;
 	bool settings_read; /* at least once */
+	bool log_level_asked; /* at run time, instead of the one in the settings */
 	struct inventory inventory;
 	struct counts counts;
 
@@ -74,7 +76,12 @@ struct manager {
 
 	sd_bus *bus;
 	sd_event_source *bus_retry_source, *flush_source;
+	bool dirty; /* a property of the manager's may have changed */
+	struct bus_told told;
 	struct waiter *waiters;
+	struct asked *asked; /* see bus-auth.h */
+	sd_bus_slot *gone_slot; /* tells of callers that go, while polkit is asked about any */
+	unsigned long long questions; /* to polkit, so far */
 
 	sd_event_source *settled_source, *settled_timer;
 	bool ready; /* the service manager has been told */
