@@ -138,13 +138,20 @@ static const struct {
 	const char *type, *target;
 	bool by_hand;
 	const char *first; /* words of the first piece of advice; NULL: there is none */
+	bool no_rules; /* behind the target, although nobody set it by hand */
 } advices[] = {
 	{ "compliant", "", "", { "DMA", NULL }, "DMA", "DMA", false, NULL },
 	{ "unmanaged", "", "", { NULL, NULL }, "DMA", "", false, "/etc/iommu-policyd/policy.d" },
 	{ "compliant", "", "", { "identity", NULL }, "DMA", "DMA", false,
-	  "0000:01:00.1 must be for identity, too: no rule matches it, so it keeps DMA" },
+	  "0000:01:00.1 must be for identity, too: no rule matches it, so it keeps DMA", true },
 	{ "compliant", "", "", { "identity", "DMA" }, "DMA", "DMA", false,
 	  "0000:01:00.1 must be for identity, too: [gpu] (/p/50-gpu.conf:3) asks for DMA" },
+	{ "compliant", "", "", { NULL, NULL }, "identity", "identity", true,
+	  "'iommu-policyctl restore 12'" },
+	{ "compliant", "", "", { "DMA", NULL }, "identity", "identity", true,
+	  "'iommu-policyctl restore 12'" },
+	{ "compliant", "", "DMA was set at run time", { "DMA-FQ", NULL }, "DMA", "DMA", true,
+	  "'iommu-policyctl restore 12'" },
 	{ "compliant", "", "", { "identity", NULL }, "identity", "identity", true,
 	  "'iommu-policyctl restore 12'" },
 	{ "compliant", "", "", { "DMA", NULL }, "identity", "DMA", false,
@@ -179,7 +186,7 @@ START_TEST(verdict_advises)
 	f.group.reason = TEXT(advices[_i].reason);
 	f.group.type = TEXT(advices[_i].type);
 	f.group.target = TEXT(advices[_i].target);
-	f.group.n_rules = advices[_i].by_hand ? 0 : 1;
+	f.group.n_rules = advices[_i].by_hand || advices[_i].no_rules ? 0 : 1;
 	for (size_t i = 0; i < 2; i++)
 		if (advices[_i].wishes[i])
 			wish(&f, i, advices[_i].wishes[i]);

@@ -12,7 +12,7 @@ from vmtest import Topology, cache, e1000, e1000e, nvme, pci_bridge, policyd
 from vmtest.topology import pair
 
 TOPOLOGY = Topology(
-    ports=['rp1', 'rp2', 'rp3', 'rp4', 'rp5'],
+    ports=['rp1', 'rp2', 'rp3', 'rp4', 'rp5', 'rp6'],
     cold=[nvme('disk', 'rp1'), e1000e('nic', 'rp2'),
           *pair('one', 'two', 'rp3'), pci_bridge('bridge', 'rp4'),
           e1000('old', 'bridge', slot=1)],
@@ -87,7 +87,8 @@ def document(vm, words, shape, status=0):
 def terminal(vm, words='', columns=80, env='', status=0):
     """The same at a terminal, which script(1) makes; without its \\r."""
     command = f'stty cols {columns} rows 24; {env} iommu-policyctl {words}'
-    result = vm.run(['env', '-u', 'SYSTEMD_PAGER', 'TERM=xterm', 'script',
+    result = vm.run(['env', '-u', 'SYSTEMD_PAGER', '-u', 'SYSTEMD_COLORS',
+                     '-u', 'NO_COLOR', 'TERM=xterm', 'script',
                      '-qec', command, '/dev/null'], check=False)
     assert result.status == status, str(result)
     return result.stdout.replace('\r', '')
@@ -281,6 +282,7 @@ def test_in_use_is_refused(vm):
         vm.run(f'ip link set {interface} down; '
                f'ip address flush dev {interface}')
         ctl(vm, f'restore {vm.group_of("nic")}')
+        rules(vm, nic=None)
         rules(vm, nic='domain = DMA-FQ\n')
         policyd.wait_state(vm, 'nic', 'compliant', 'DMA-FQ')
 
@@ -301,7 +303,7 @@ def test_reload(vm):
     assert ctl(vm, 'reload').stdout.startswith('Policy ')
     shape = {'ok': FLAG, **POLICY}
     assert document(vm, 'reload', shape)['ok']
-    vm.policy('99-bad.conf', '[bad]\ndomain = sideways\n')
+    vm.policy('99-bad.conf', '[1234:5678]\ndomain = sideways\n')
     try:
         assert '99-bad.conf:2: ' in ctl(vm, 'reload', 1).stderr
         found = document(vm, 'reload', shape, 1)
