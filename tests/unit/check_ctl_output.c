@@ -116,9 +116,13 @@ START_TEST(verdict_counts)
 	f.group.type = TEXT(counts[_i].type);
 	f.group.boot_type = TEXT(counts[_i].boot_type);
 	f.group.target = TEXT(counts[_i].target);
-	for (size_t i = 0; i < 3; i++)
-		if (counts[_i].wishes[i])
-			wish(&f, i, counts[_i].wishes[i]);
+	f.group.n_rules = 0;
+	for (size_t i = 0; i < 3; i++) {
+		if (!counts[_i].wishes[i])
+			continue;
+		wish(&f, i, counts[_i].wishes[i]);
+		f.group.n_rules |= streq(counts[_i].wishes[i], f.group.target);
+	}
 
 	ck_assert_int_eq(verdict_reach(&f.group, &verdict), 0);
 	ck_assert_uint_eq(verdict.n_votes, 3);
@@ -138,12 +142,11 @@ static const struct {
 	const char *type, *target;
 	bool by_hand;
 	const char *first; /* words of the first piece of advice; NULL: there is none */
-	bool no_rules; /* behind the target, although nobody set it by hand */
 } advices[] = {
 	{ "compliant", "", "", { "DMA", NULL }, "DMA", "DMA", false, NULL },
 	{ "unmanaged", "", "", { NULL, NULL }, "DMA", "", false, "/etc/iommu-policyd/policy.d" },
 	{ "compliant", "", "", { "identity", NULL }, "DMA", "DMA", false,
-	  "0000:01:00.1 must be for identity, too: no rule matches it, so it keeps DMA", true },
+	  "0000:01:00.1 must be for identity, too: no rule matches it, so it keeps DMA" },
 	{ "compliant", "", "", { "identity", "DMA" }, "DMA", "DMA", false,
 	  "0000:01:00.1 must be for identity, too: [gpu] (/p/50-gpu.conf:3) asks for DMA" },
 	{ "compliant", "", "", { NULL, NULL }, "identity", "identity", true,
@@ -186,10 +189,15 @@ START_TEST(verdict_advises)
 	f.group.reason = TEXT(advices[_i].reason);
 	f.group.type = TEXT(advices[_i].type);
 	f.group.target = TEXT(advices[_i].target);
-	f.group.n_rules = advices[_i].by_hand || advices[_i].no_rules ? 0 : 1;
-	for (size_t i = 0; i < 2; i++)
-		if (advices[_i].wishes[i])
-			wish(&f, i, advices[_i].wishes[i]);
+	f.group.n_rules = 0;
+	for (size_t i = 0; i < 2; i++) {
+		if (!advices[_i].wishes[i])
+			continue;
+		wish(&f, i, advices[_i].wishes[i]);
+		/* As the daemon has it: the rules that are for the target, if rules decide. */
+		if (!advices[_i].by_hand && streq(advices[_i].wishes[i], f.group.target))
+			f.group.n_rules = 1;
+	}
 
 	ck_assert_int_eq(verdict_reach(&f.group, &verdict), 0);
 	ck_assert_int_eq(verdict.by_hand, advices[_i].by_hand);
