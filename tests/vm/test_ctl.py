@@ -353,6 +353,24 @@ def test_monitor(vm):
            'reason': MAYBE_TEXT})
 
 
+def test_nobody(vm):
+    """Looks at everything and changes nothing; is told what would help."""
+    user = 'setpriv --reuid=nobody --regid=nogroup --clear-groups'
+    number = vm.group_of('old')
+    before = ctl(vm, 'list').stdout
+    assert ctl(vm, 'list', env=user).stdout == before
+    ctl(vm, f'explain {vm.address("one")}', env=user)
+    for words in ['apply', f'apply {number}', f'set {number} DMA-FQ',
+                  f'restore {number}', 'reload', 'log-level debug']:
+        result = ctl(vm, f'{words} --no-ask-password', 1, user)
+        assert 'use sudo' in result.stderr, str(result)
+    result = ctl(vm, f'set {number} DMA-FQ --json=short', 1, user)
+    check(json.loads(result.stdout), ERROR)
+    # At a terminal there is nobody to ask either, without polkit.
+    assert 'use sudo' in terminal(vm, 'apply', status=1, env=user)
+    assert ctl(vm, 'list').stdout == before
+
+
 WRONG = ['frobnicate', 'staus', 'show', 'show 1 2', 'status --rebind',
          '--frob', 'show x', 'set 1 sideways', 'status --json=yaml',
          'check -H localhost', 'log-level a b', 'monitor --tree', '-H']
