@@ -200,6 +200,7 @@ START_TEST(draft)
 	_cleanup_free_ char *path = NULL;
 	struct draft d;
 	struct stat st;
+	mode_t mask;
 
 	ck_assert_int_ge(asprintf(&path, "%s/file", fake_sysfs_root()), 0);
 	/* Hidden until it is committed, and gone if it is not. */
@@ -209,9 +210,10 @@ START_TEST(draft)
 	ck_assert_ptr_nonnull(strstr(d.temporary, "/.file."));
 	draft_clear(&d);
 
-	umask(077);
+	mask = umask(077);
 	ck_assert_int_eq(draft_write(&d, path, mine, DRAFT_OVER_OWN), 0);
 	ck_assert_int_eq(draft_commit(&d), 0);
+	umask(mask);
 	draft_clear(&d);
 	ck_content(path, mine);
 	ck_assert_int_eq(stat(path, &st), 0);
