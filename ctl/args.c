@@ -150,6 +150,9 @@ static int take_option(struct arguments *ret, const struct option_info *o)
 		break;
 	case OPTION_POLICY_DIR:
 		return parse_text(ret, o, &ret->policy_dir);
+	case OPTION_ALL:
+		ret->all = true;
+		break;
 	case OPTION_TREE:
 		ret->tree = true;
 		break;

@@ -29,6 +29,7 @@ struct arguments {
 	bool force;
 	bool permanent;
 	bool tree;
+	bool all;
 	bool no_legend;
 	bool no_pager;
 	bool no_ask_password;

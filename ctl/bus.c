@@ -123,11 +123,24 @@ struct failure {
 	const char *hint;
 };
 
+/* ssh has said on standard error what is wrong; the bus only sees that there is no more to read. */
+static bool is_cut_off(const sd_bus_error *error, int r)
+{
+	return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ESHUTDOWN ||
+	       sd_bus_error_has_names(error, SD_BUS_ERROR_DISCONNECTED, SD_BUS_ERROR_NO_REPLY);
+}
+
 static void describe_failure(const struct ctl *ctl, const sd_bus_error *error, int r,
 			     struct failure *ret)
 {
 	bool can_force = ctl->arguments.verb->options & VERB_FORCE && !ctl->arguments.force;
 
+	if (ctl->arguments.host && is_cut_off(error, r)) {
+		ret->name = SD_BUS_ERROR_DISCONNECTED;
+		ret->message = "the connection through ssh was closed";
+		ret->hint = "does 'ssh' with that host run 'systemd-stdio-bridge'?";
+		return;
+	}
 	if (!sd_bus_error_is_set(error)) {
 		/* The answer did not have the shape that it must have. */
 		bool shape = r == -EBADMSG || r == -ENXIO || r == -EPROTO;

@@ -46,14 +46,34 @@ static int look_up(struct udev_hwdb *hwdb, struct model_device *device)
 			       subclass_name ? subclass_name : str_or(class_name, ""));
 }
 
+static bool same_kind(const struct model_device *a, const struct model_device *b)
+{
+	return a->vendor == b->vendor && a->device == b->device && a->subvendor == b->subvendor &&
+	       a->subdevice == b->subdevice && a->class_code == b->class_code;
+}
+
+static int copy_names(struct model_device *to, const struct model_device *from)
+{
+	int r = prop_set_string(&to->vendor_name, from->vendor_name);
+
+	if (r >= 0)
+		r = prop_set_string(&to->device_name, from->device_name);
+	return r < 0 ? r : prop_set_string(&to->class_name, from->class_name);
+}
+
 int names_fill(struct model *model)
 {
 	struct udev *udev = udev_new();
 	struct udev_hwdb *hwdb = udev ? udev_hwdb_new(udev) : NULL;
 	int r = 0;
 
-	for (size_t i = 0; hwdb && i < model->n_devices && r >= 0; i++)
-		r = look_up(hwdb, &model->devices[i]);
+	/* By address the virtual functions of a card follow each other, often hundreds of them. */
+	for (size_t i = 0; hwdb && i < model->n_devices && r >= 0; i++) {
+		struct model_device *device = &model->devices[i];
+
+		r = i > 0 && same_kind(device, device - 1) ? copy_names(device, device - 1)
+							   : look_up(hwdb, device);
+	}
 	if (hwdb)
 		udev_hwdb_unref(hwdb);
 	if (udev)

@@ -12,6 +12,7 @@ const struct option_info options[] = {
 	{ OPTION_POLICY_DIR, "policy-dir", 0, "DIR", false, VERB_POLICY_DIR,
 	  "Policy files of this folder instead of those in force" },
 	{ OPTION_TREE, "tree", 0, NULL, false, VERB_TREE, "Groups with their devices below them" },
+	{ OPTION_ALL, "all", 0, NULL, false, VERB_ALL, "Also groups with the type that they had at boot" },
 	{ OPTION_JSON, "json", 0, "pretty|short|off", true, VERB_JSON,
 	  "A document for programs instead of text for people" },
 	{ OPTION_HOST, "host", 'H', "[USER@]HOST", false, VERB_HOST,

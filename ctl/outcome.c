@@ -111,15 +111,15 @@ enum exit_code outcome_of_error(const char *name)
 
 const char *outcome_hint(const char *name, bool can_force)
 {
-	static const char activation[] = "org.freedesktop.systemd1.", spawn[] = DBUS "Spawn.";
+	/* The bus could not start the daemon for us, or systemd could not: they know why. */
+	static const char *const others[] = { "org.freedesktop.systemd1.", DBUS, "System.Error." };
 	const struct failure *f = find_failure(name);
 
 	if (f)
 		return can_force && f->force_hint ? f->force_hint : f->hint;
-	/* The bus could not start the daemon for us: systemd knows why. */
-	if (name && (strncmp(name, activation, strlen(activation)) == 0 ||
-		     strncmp(name, spawn, strlen(spawn)) == 0))
-		return LOG_HINT;
+	for (size_t i = 0; name && i < ARRAY_SIZE(others); i++)
+		if (strncmp(name, others[i], strlen(others[i])) == 0)
+			return LOG_HINT;
 	return "";
 }
 

@@ -115,9 +115,6 @@ static void start(struct ctl *ctl, const struct pager_choice *choice)
 	}
 	close(fds[0]);
 	if (ctl->pager > 0) {
-		/* What goes wrong would be drawn over by the pager. */
-		if (isatty(STDERR_FILENO) == 1)
-			dup2(fds[1], STDERR_FILENO);
 		dup2(fds[1], STDOUT_FILENO);
 		/* Whoever leaves it early has seen enough. */
 		signal(SIGPIPE, SIG_IGN);
@@ -147,9 +144,8 @@ void pager_close(struct ctl *ctl)
 {
 	if (ctl->pager <= 0)
 		return;
-	/* All ends of the pipe: that is when it knows that there is no more. */
+	/* The end of the pipe: that is when it knows that there is no more. */
 	fclose(stdout);
-	fclose(stderr);
 	/* From here on Ctrl-C is the pager's. */
 	signal(SIGINT, SIG_IGN);
 	kill(ctl->pager, SIGCONT);

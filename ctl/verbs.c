@@ -91,10 +91,11 @@ const struct verb verbs[] = {
 		.args = "GROUP|DEVICE TYPE",
 		.min_args = 2,
 		.max_args = 2,
-		.options = VERB_REBIND | VERB_FORCE | VERB_JSON | VERB_HOST,
+		.options = VERB_REBIND | VERB_FORCE | VERB_PERMANENT | VERB_JSON | VERB_HOST,
 		.summary = "Put a group into a type until the next reboot",
 		.help = "TYPE: identity, DMA, DMA-FQ, auto (the type at boot) or blocked, in any letter\n"
-			"case. The next change of the group's policy takes it back, and 'restore' does.\n",
+			"case. The next change of the group's policy takes it back, and 'restore' does.\n"
+			"With --permanent a policy file keeps it beyond the reboot, until it is removed.\n",
 		.run = verb_set,
 	},
 	{
@@ -105,6 +106,26 @@ const struct verb verbs[] = {
 		.options = VERB_JSON | VERB_HOST,
 		.summary = "Bring back the type that a group had at boot",
 		.run = verb_restore,
+	},
+	{
+		.name = "generate",
+		.args = "[FILE]",
+		.max_args = 1,
+		.options = VERB_ALL,
+		.summary = "A policy that keeps the types that groups have now",
+		.help = "Prints rules for the groups that have another type than at boot, or writes them\n"
+			"to FILE, which must not exist.\n",
+		.run = verb_generate,
+	},
+	{
+		.name = "metrics",
+		.args = "[FILE]",
+		.max_args = 1,
+		.options = VERB_HOST,
+		.summary = "Numbers for Prometheus, printed or put into FILE",
+		.help = "FILE is replaced as a whole: it may be one of node exporter's textfile collector.\n"
+			"A daemon that does not run is told as iommu_policy_up 0.\n",
+		.run = verb_metrics,
 	},
 	{
 		.name = "log-level",

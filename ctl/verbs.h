@@ -15,6 +15,7 @@ enum verb_options {
 	VERB_TREE = 1 << 4, /* --tree */
 	VERB_JSON = 1 << 5, /* --json: it prints a document */
 	VERB_HOST = 1 << 6, /* -H: all that it needs comes from the daemon */
+	VERB_ALL = 1 << 7, /* --all */
 };
 
 struct verb {
@@ -42,6 +43,8 @@ int verb_reload(struct ctl *ctl, char **args, int n_args);
 int verb_set(struct ctl *ctl, char **args, int n_args);
 int verb_restore(struct ctl *ctl, char **args, int n_args);
 int verb_log_level(struct ctl *ctl, char **args, int n_args);
+int verb_generate(struct ctl *ctl, char **args, int n_args);
+int verb_metrics(struct ctl *ctl, char **args, int n_args);
 int verb_monitor(struct ctl *ctl, char **args, int n_args);
 
 #endif

@@ -116,9 +116,13 @@ START_TEST(verdict_counts)
 	f.group.type = TEXT(counts[_i].type);
 	f.group.boot_type = TEXT(counts[_i].boot_type);
 	f.group.target = TEXT(counts[_i].target);
-	for (size_t i = 0; i < 3; i++)
-		if (counts[_i].wishes[i])
-			wish(&f, i, counts[_i].wishes[i]);
+	f.group.n_rules = 0;
+	for (size_t i = 0; i < 3; i++) {
+		if (!counts[_i].wishes[i])
+			continue;
+		wish(&f, i, counts[_i].wishes[i]);
+		f.group.n_rules |= streq(counts[_i].wishes[i], f.group.target);
+	}
 
 	ck_assert_int_eq(verdict_reach(&f.group, &verdict), 0);
 	ck_assert_uint_eq(verdict.n_votes, 3);
@@ -145,6 +149,12 @@ static const struct {
 	  "0000:01:00.1 must be for identity, too: no rule matches it, so it keeps DMA" },
 	{ "compliant", "", "", { "identity", "DMA" }, "DMA", "DMA", false,
 	  "0000:01:00.1 must be for identity, too: [gpu] (/p/50-gpu.conf:3) asks for DMA" },
+	{ "compliant", "", "", { NULL, NULL }, "identity", "identity", true,
+	  "'iommu-policyctl restore 12'" },
+	{ "compliant", "", "", { "DMA", NULL }, "identity", "identity", true,
+	  "'iommu-policyctl restore 12'" },
+	{ "compliant", "", "DMA was set at run time", { "DMA-FQ", NULL }, "DMA", "DMA", true,
+	  "'iommu-policyctl restore 12'" },
 	{ "compliant", "", "", { "identity", NULL }, "identity", "identity", true,
 	  "'iommu-policyctl restore 12'" },
 	{ "compliant", "", "", { "DMA", NULL }, "identity", "DMA", false,
@@ -179,10 +189,15 @@ START_TEST(verdict_advises)
 	f.group.reason = TEXT(advices[_i].reason);
 	f.group.type = TEXT(advices[_i].type);
 	f.group.target = TEXT(advices[_i].target);
-	f.group.n_rules = advices[_i].by_hand ? 0 : 1;
-	for (size_t i = 0; i < 2; i++)
-		if (advices[_i].wishes[i])
-			wish(&f, i, advices[_i].wishes[i]);
+	f.group.n_rules = 0;
+	for (size_t i = 0; i < 2; i++) {
+		if (!advices[_i].wishes[i])
+			continue;
+		wish(&f, i, advices[_i].wishes[i]);
+		/* As the daemon has it: the rules that are for the target, if rules decide. */
+		if (!advices[_i].by_hand && streq(advices[_i].wishes[i], f.group.target))
+			f.group.n_rules = 1;
+	}
 
 	ck_assert_int_eq(verdict_reach(&f.group, &verdict), 0);
 	ck_assert_int_eq(verdict.by_hand, advices[_i].by_hand);

@@ -12,7 +12,7 @@ from vmtest import Topology, cache, e1000, e1000e, nvme, pci_bridge, policyd
 from vmtest.topology import pair
 
 TOPOLOGY = Topology(
-    ports=['rp1', 'rp2', 'rp3', 'rp4', 'rp5'],
+    ports=['rp1', 'rp2', 'rp3', 'rp4', 'rp5', 'rp6'],
     cold=[nvme('disk', 'rp1'), e1000e('nic', 'rp2'),
           *pair('one', 'two', 'rp3'), pci_bridge('bridge', 'rp4'),
           e1000('old', 'bridge', slot=1)],
@@ -87,7 +87,8 @@ def document(vm, words, shape, status=0):
 def terminal(vm, words='', columns=80, env='', status=0):
     """The same at a terminal, which script(1) makes; without its \\r."""
     command = f'stty cols {columns} rows 24; {env} iommu-policyctl {words}'
-    result = vm.run(['env', '-u', 'SYSTEMD_PAGER', 'TERM=xterm', 'script',
+    result = vm.run(['env', '-u', 'SYSTEMD_PAGER', '-u', 'SYSTEMD_COLORS',
+                     '-u', 'NO_COLOR', 'TERM=xterm', 'script',
                      '-qec', command, '/dev/null'], check=False)
     assert result.status == status, str(result)
     return result.stdout.replace('\r', '')
@@ -281,6 +282,7 @@ def test_in_use_is_refused(vm):
         vm.run(f'ip link set {interface} down; '
                f'ip address flush dev {interface}')
         ctl(vm, f'restore {vm.group_of("nic")}')
+        rules(vm, nic=None)
         rules(vm, nic='domain = DMA-FQ\n')
         policyd.wait_state(vm, 'nic', 'compliant', 'DMA-FQ')
 
@@ -301,7 +303,7 @@ def test_reload(vm):
     assert ctl(vm, 'reload').stdout.startswith('Policy ')
     shape = {'ok': FLAG, **POLICY}
     assert document(vm, 'reload', shape)['ok']
-    vm.policy('99-bad.conf', '[bad]\ndomain = sideways\n')
+    vm.policy('99-bad.conf', '[1234:5678]\ndomain = sideways\n')
     try:
         assert '99-bad.conf:2: ' in ctl(vm, 'reload', 1).stderr
         found = document(vm, 'reload', shape, 1)
@@ -349,6 +351,24 @@ def test_monitor(vm):
           {'event': TEXT, 'usec': NUMBER, 'group': NUMBER,
            'from': MAYBE_TEXT, 'to': MAYBE_TEXT, 'state': TEXT,
            'reason': MAYBE_TEXT})
+
+
+def test_nobody(vm):
+    """Looks at everything and changes nothing; is told what would help."""
+    user = 'setpriv --reuid=nobody --regid=nogroup --clear-groups'
+    number = vm.group_of('old')
+    before = ctl(vm, 'list').stdout
+    assert ctl(vm, 'list', env=user).stdout == before
+    ctl(vm, f'explain {vm.address("one")}', env=user)
+    for words in ['apply', f'apply {number}', f'set {number} DMA-FQ',
+                  f'restore {number}', 'reload', 'log-level debug']:
+        result = ctl(vm, f'{words} --no-ask-password', 1, user)
+        assert 'use sudo' in result.stderr, str(result)
+    result = ctl(vm, f'set {number} DMA-FQ --json=short', 1, user)
+    check(json.loads(result.stdout), ERROR)
+    # At a terminal there is nobody to ask either, without polkit.
+    assert 'use sudo' in terminal(vm, 'apply', status=1, env=user)
+    assert ctl(vm, 'list').stdout == before
 
 
 WRONG = ['frobnicate', 'staus', 'show', 'show 1 2', 'status --rebind',

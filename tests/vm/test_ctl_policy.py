@@ -219,3 +219,139 @@ def test_plan_beside_what_was_set(vm):
             vm, 'plan', f'--policy-dir={FOLDER}')
     finally:
         ctl(vm, 'restore', address)
+
+
+KEPT = f'{policyd.FOLDER}/90-set-{{}}.conf'
+
+
+def kept(vm, device: str) -> str:
+    """Where set --permanent writes for the group of DEVICE."""
+    return KEPT.format(vm.address(device).replace(':', '_'))
+
+
+@pytest.fixture
+def clean(vm) -> Iterator[None]:
+    yield
+    vm.run(f'rm -f {policyd.FOLDER}/*.conf')
+    policyd.policies(vm)
+    for name in ('n0', 'two', 'left'):
+        ctl(vm, 'restore', vm.address(name))
+
+
+def test_set_permanent(vm, clean):
+    address, path = vm.address('n0'), kept(vm, 'n0')
+    text = ctl(vm, 'set', address, 'dma-fq', '--permanent')
+    assert f'Wrote {path}.' in text
+    assert vm.type_of('n0') == 'DMA-FQ'
+    assert vm.out(['stat', '-c', '%a %U', path]).strip() == '644 root'
+    assert vm.read(path).splitlines()[2:] == [
+        f'[set-{address.replace(":", "_")}]', f'match-address = {address}',
+        'domain = DMA-FQ']
+    assert ctl(vm, 'check', '--no-legend') == ''
+    # The file is the rule from now on, and outlives the run-time decision.
+    policyd.policies(vm)
+    group = policyd.wait_state(vm, 'n0', 'compliant', 'DMA-FQ')
+    assert group['Rules'] == [[path, 3, f'set-{address.replace(":", "_")}']]
+    vm.run(f'systemctl stop {policyd.UNIT}; rm -r /run/iommu-policyd; '
+           f'systemctl start {policyd.UNIT}')
+    group = policyd.wait_state(vm, 'n0', 'compliant', 'DMA-FQ')
+    assert group['Rules'][0][0] == path
+    assert ctl(vm, 'plan', '--no-legend') == ''
+
+    # Its own file it may replace; nothing else is left in the folder.
+    text = ctl(vm, 'set', address, 'DMA', '--permanent', '--rebind')
+    assert f'Replaced {path}.' in text
+    assert 'rebind = always\n' in vm.read(path)
+    assert vm.type_of('n0') == 'DMA'
+    assert vm.out(f'ls -A {policyd.FOLDER}').strip() == path.split('/')[-1]
+
+
+def test_set_permanent_of_two(vm, clean):
+    """A group of two devices: both are named, or one would keep the type."""
+    ctl(vm, 'set', vm.address('right'), 'DMA-FQ', '--permanent')
+    text = vm.read(kept(vm, 'left'))
+    assert f'match-address = {vm.address("left")}\n' in text
+    assert f'match-address = {vm.address("right")}\n' in text
+    policyd.policies(vm)
+    policyd.wait_state(vm, 'left', 'compliant', 'DMA-FQ')
+
+
+def test_set_permanent_that_would_not_do(vm, clean):
+    """Nothing is done at all, and said is what stands in the way."""
+    address, path = vm.address('n0'), kept(vm, 'n0')
+
+    def refused(status: int, *more: str, prefix=()) -> str:
+        done = vm.run([*prefix, 'iommu-policyctl', 'set', address, 'DMA-FQ',
+                       '--permanent', *more], check=False)
+        assert done.status == status, done
+        assert vm.type_of('n0') == 'DMA'
+        assert '.90-set' not in vm.out(f'ls -A {policyd.FOLDER}')
+        return done.stderr
+
+    assert 'do it as root' in refused(1, prefix=NOBODY)
+    # A rule that is read later would win.
+    vm.policy('95-late.conf', '[late]\nmatch-class = 0108\ndomain = DMA\n')
+    assert f'[late] ({policyd.FOLDER}/95-late.conf:1) would go before' \
+        in refused(4)
+    assert not vm.exists(path)
+    vm.policy('95-late.conf', '[late\n')
+    assert 'iommu-policyctl check' in refused(1)
+    vm.policy('95-late.conf', None)
+    # Somebody's own file, a folder, a link.
+    for make in (f'echo "# mine" > {path}', f'mkdir {path}',
+                 f'ln -s /etc/passwd {path}'):
+        vm.run(make)
+        before = vm.out(f'ls -ld {path}')
+        assert 'will not write over' in refused(1)
+        assert vm.out(f'ls -ld {path}') == before
+        vm.run(f'rm -r {path}')
+
+
+def test_set_permanent_makes_the_folder(vm, clean):
+    vm.run('mv /etc/iommu-policyd /etc/iommu-policyd.away')
+    try:
+        done = vm.run(['iommu-policyctl', 'set', vm.address('n0'), 'DMA-FQ',
+                       '--permanent'])
+        assert f'Created the folder {policyd.FOLDER}.' in done.stderr
+        assert vm.out(['stat', '-c', '%a', policyd.FOLDER]).strip() == '755'
+        assert vm.exists(kept(vm, 'n0'))
+    finally:
+        vm.run('rm -rf /etc/iommu-policyd; '
+               'mv /etc/iommu-policyd.away /etc/iommu-policyd')
+
+
+def test_generate(vm, clean):
+    assert 'There is none' in ctl(vm, 'generate')
+    ctl(vm, 'set', vm.address('n0'), 'DMA-FQ')
+    ctl(vm, 'set', vm.address('left'), 'DMA-FQ')
+    text = ctl(vm, 'generate', prefix=NOBODY)
+    assert text.count('\n[present-') == 2
+    assert f'# {vm.address("n0")} [1b36:0010] nvme\n' in text
+    everything = ctl(vm, 'generate', '--all')
+    assert everything.count('\n[present-') > 4
+
+    vm.run('rm -rf /run/made; mkdir /run/made')
+    for name, words in (('some', ()), ('all', ('--all',))):
+        where = f'/run/made/{name}'
+        vm.run(f'mkdir {where}')
+        said = ctl(vm, 'generate', *words, f'{where}/50-made.conf')
+        assert f'Wrote {where}/50-made.conf' in said
+        assert ctl(vm, 'check', '--no-legend', where) == ''
+        # Nothing to do by it, and no group that it names is another's.
+        for group in groups(vm, f'--policy-dir={where}').values():
+            assert group['candidate']['way'] == 'nothing', group
+            assert group['candidate']['target'] in (None, group['type'])
+    before = vm.read('/run/made/some/50-made.conf')
+    assert before == text
+    ctl(vm, 'generate', '/run/made/some/50-made.conf', status=1)
+    assert vm.read('/run/made/some/50-made.conf') == before
+    # In force, it comes to the same again.
+    vm.policy('50-made.conf', before)
+    policyd.policies(vm)
+    policyd.wait_state(vm, 'n0', 'compliant', 'DMA-FQ')
+    assert ctl(vm, 'plan', '--no-legend') == ''
+    assert ctl(vm, 'generate') == text
+    with no_daemon(vm):
+        ctl(vm, 'generate', status=1)
+        assert ctl(vm, 'generate', '--all').count('\n[present-') \
+            == everything.count('\n[present-')
