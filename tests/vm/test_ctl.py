@@ -371,6 +371,39 @@ def test_nobody(vm):
     assert ctl(vm, 'list').stdout == before
 
 
+# What polkit's agent does as far as the command can see: it closes the
+# descriptor when it has registered, and stays until it is told to go.
+AGENT = '''#!/bin/sh
+echo "started $1" >> /run/agent.log
+eval "exec $2>&-"
+trap 'echo ended >> /run/agent.log; kill $!; exit' TERM
+sleep 600 &
+wait
+'''
+
+
+def test_password_agent(vm):
+    """Runs for a change by somebody at a terminal who is not root."""
+    vm.write('/run/bin/pkttyagent', AGENT, 0o755)
+    user = 'setpriv --reuid=nobody --regid=nogroup --clear-groups'
+
+    def agent(words, env=user, status=1):
+        vm.run('rm -f /run/agent.log; install -m 666 /dev/null '
+               '/run/agent.log')
+        terminal(vm, words, env=f'env PATH=/run/bin:$PATH {env}',
+                 status=status)
+        return vm.read('/run/agent.log').splitlines()
+
+    for words in ['reload', 'log-level info', 'apply']:
+        assert agent(words) == ['started --notify-fd', 'ended'], words
+    assert agent('apply --no-ask-password') == []
+    assert agent('list', status=0) == []
+    assert agent('reload', env='', status=0) == []
+    vm.run('rm -f /run/agent.log')
+    result = ctl(vm, 'reload', 1, f'PATH=/run/bin:$PATH {user}')
+    assert 'use sudo' in result.stderr and not vm.exists('/run/agent.log')
+
+
 WRONG = ['frobnicate', 'staus', 'show', 'show 1 2', 'status --rebind',
          '--frob', 'show x', 'set 1 sideways', 'status --json=yaml',
          'check -H localhost', 'log-level a b', 'monitor --tree', '-H']
