@@ -124,10 +124,10 @@ struct failure {
 };
 
 /* ssh has said on standard error what is wrong; the bus only sees that there is no more to read. */
-static bool is_cut_off(const sd_bus_error *error, int r)
+static bool is_cut_off(const struct ctl *ctl, int r)
 {
 	return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ESHUTDOWN ||
-	       sd_bus_error_has_names(error, SD_BUS_ERROR_DISCONNECTED, SD_BUS_ERROR_NO_REPLY);
+	       (ctl->bus && sd_bus_is_open(ctl->bus) <= 0);
 }
 
 static void describe_failure(const struct ctl *ctl, const sd_bus_error *error, int r,
@@ -135,7 +135,7 @@ static void describe_failure(const struct ctl *ctl, const sd_bus_error *error, i
 {
 	bool can_force = ctl->arguments.verb->options & VERB_FORCE && !ctl->arguments.force;
 
-	if (ctl->arguments.host && is_cut_off(error, r)) {
+	if (ctl->arguments.host && is_cut_off(ctl, r)) {
 		ret->name = SD_BUS_ERROR_DISCONNECTED;
 		ret->message = "the connection through ssh was closed";
 		ret->hint = "does 'ssh' with that host run 'systemd-stdio-bridge'?";

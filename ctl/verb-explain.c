@@ -199,15 +199,14 @@ static int print_json(const struct ctl *ctl, struct explanation *e)
 	json_add_text(b, document, "device", e->device->address);
 	if (json_object_object_add(document, "rules", json_object_get(e->rules)) < 0)
 		b->failed = true;
-	if (e->group) {
+	if (e->group)
 		json_add_number(b, document, "group", e->group->id);
-		document_text(b, document, "type", e->group->type);
-		document_text(b, document, "target", e->group->target);
-		document_text(b, document, "state", e->group->state);
-		document_text(b, document, "reason", e->group->reason);
-	} else {
+	else
 		json_add_null(b, document, "group");
-	}
+	document_text(b, document, "type", e->group ? e->group->type : NULL);
+	document_text(b, document, "target", e->group ? e->group->target : NULL);
+	document_text(b, document, "state", e->group ? e->group->state : NULL);
+	document_text(b, document, "reason", e->group ? e->group->reason : NULL);
 	json_add_bool(b, document, "set_by_hand", e->verdict.by_hand);
 	array = json_add_array(b, document, "votes");
 	for (size_t i = 0; i < e->verdict.n_votes; i++)

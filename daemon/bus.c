@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include "daemon/bus-auth.h"
+#include "daemon/bus-backlog.h"
 #include "daemon/bus-told.h"
 #include "daemon/log.h"
 #include "daemon/policy-store.h"
@@ -324,7 +325,8 @@ int bus_add_objects(struct manager *m)
 {
 	int r;
 
-	if ((r = sd_bus_add_object_manager(m->bus, NULL, BUS_ROOT)) < 0 ||
+	if ((r = sd_bus_add_filter(m->bus, NULL, bus_backlog_message, m)) < 0 ||
+	    (r = sd_bus_add_object_manager(m->bus, NULL, BUS_ROOT)) < 0 ||
 	    (r = sd_bus_add_object_vtable(m->bus, NULL, BUS_ROOT, BUS_NAME ".Manager", bus_manager_vtable, m)) < 0 ||
 	    (r = sd_bus_add_fallback_vtable(m->bus, NULL, GROUP_PREFIX, BUS_NAME ".Group", bus_group_vtable, find_group,
 					    m)) < 0 ||

@@ -5,6 +5,7 @@
 
 #include "config.h"
 #include "daemon/bus-auth.h"
+#include "daemon/bus-backlog.h"
 #include "daemon/bus-digest.h"
 #include "daemon/log.h"
 #include "tests/unit/fake-bus.h"
@@ -294,6 +295,36 @@ START_TEST(arguments_that_are_too_long)
 }
 END_TEST
 
+/* Answers are long: an object's, with all that is in it. */
+START_TEST(a_bus_that_does_not_read)
+{
+	static struct fake_answer answers[20 * BUS_BACKLOG_MAX];
+	size_t n_refused = 0;
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+		fake_bus_send(&fake, ":1.7", "org.freedesktop.DBus.Introspectable", "Introspect", &answers[i]);
+		while (sd_bus_process(fake.m.bus, NULL) > 0)
+			;
+	}
+	ck_assert_int_ge(sd_bus_get_n_queued_write(fake.m.bus, &n), 0);
+	ck_assert_uint_ge(n, BUS_BACKLOG_MAX);
+	fake_bus_run(&fake);
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
+		ck_assert(answers[i].here);
+		if (*answers[i].error) {
+			ck_assert_str_eq(answers[i].error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+			n_refused++;
+		}
+	}
+	ck_assert_uint_gt(n_refused, BUS_BACKLOG_MAX);
+	ck_assert_str_eq(answers[0].error, "");
+	/* It is read again, and answers come as before. */
+	fake_bus_call(&fake, ":1.7", MANAGER, "Plan", "", &answers[0]);
+	ck_assert_str_eq(answers[0].error, "");
+}
+END_TEST
+
 static uint64_t digest(const char *types, ...)
 {
 	struct bus_digest found = BUS_DIGEST_INIT;
@@ -352,6 +383,7 @@ int main(void)
 	tcase_add_test(tcase, polkit_is_not_asked);
 #endif
 	tcase_add_test(tcase, arguments_that_are_too_long);
+	tcase_add_test(tcase, a_bus_that_does_not_read);
 	tcase_add_test(tcase, digests);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

@@ -148,6 +148,16 @@ void fake_bus_call(struct fake_bus *fake, const char *sender, const char *interf
 	send_call(fake, message, answer);
 }
 
+void fake_bus_send(struct fake_bus *fake, const char *sender, const char *interface, const char *member,
+		   struct fake_answer *answer)
+{
+	sd_bus_message *message = make_call(fake, sender, BUS_ROOT, interface, member);
+
+	*answer = (struct fake_answer){};
+	ck_assert_int_ge(sd_bus_call_async(fake->peer, NULL, message, on_answer, answer, 0), 0);
+	sd_bus_message_unref(message);
+}
+
 void fake_bus_set(struct fake_bus *fake, const char *sender, const char *path, const char *interface,
 		  const char *property, const char *signature, const char *text, struct fake_answer *answer)
 {

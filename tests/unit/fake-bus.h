@@ -37,6 +37,9 @@ struct fake_answer {
 /* Sends MEMBER with arguments that are as empty as SIGNATURE allows, from SENDER (NULL: nobody). */
 void fake_bus_call(struct fake_bus *fake, const char *sender, const char *interface, const char *member,
 		   const char *signature, struct fake_answer *answer);
+/* The same without arguments; nothing is read yet, and nobody has the call yet. */
+void fake_bus_send(struct fake_bus *fake, const char *sender, const char *interface, const char *member,
+		   struct fake_answer *answer);
 /* Sends Properties.Set, with TEXT as a string, or NULL for what is as empty as SIGNATURE allows. */
 void fake_bus_set(struct fake_bus *fake, const char *sender, const char *path, const char *interface,
 		  const char *property, const char *signature, const char *text, struct fake_answer *answer);

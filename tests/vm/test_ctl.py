@@ -9,6 +9,9 @@ import subprocess
 import pytest
 
 from vmtest import Topology, cache, e1000, e1000e, nvme, pci_bridge, policyd
+from vmtest.ctl import (DEVICE, ERROR, EXPLANATION, FLAG, GROUP, MANAGER,
+                        MAYBE_TEXT, NUMBER, POLICY, RESULTS, TEXT, check, ctl,
+                        document, terminal)
 from vmtest.topology import pair
 
 TOPOLOGY = Topology(
@@ -19,79 +22,6 @@ TOPOLOGY = Topology(
     load=['e1000e', 'e1000', 'nvme'])
 
 UNIT = 'iommu-policyd'
-
-# What each thing has in a document: the shape, whatever the machine.
-TEXT, NUMBER, FLAG = (str,), (int,), (bool,)
-MAYBE_TEXT, MAYBE_NUMBER = (str, type(None)), (int, type(None))
-RULE = {'name': TEXT, 'file': TEXT, 'line': NUMBER}
-DEVICE = {
-    'address': TEXT, 'group': MAYBE_NUMBER, 'vendor_id': NUMBER,
-    'device_id': NUMBER, 'subsystem_vendor_id': NUMBER,
-    'subsystem_device_id': NUMBER, 'class': NUMBER,
-    'vendor_name': MAYBE_TEXT, 'device_name': MAYBE_TEXT,
-    'class_name': MAYBE_TEXT, 'driver': MAYBE_TEXT, 'removable': FLAG,
-    'virtual_function': FLAG, 'bridge': FLAG, 'rule': (RULE, None),
-    'wish': MAYBE_TEXT}
-GROUP = {
-    'id': NUMBER, 'type': TEXT, 'boot_type': TEXT, 'target': MAYBE_TEXT,
-    'state': TEXT, 'reason': MAYBE_TEXT, 'changed_usec': MAYBE_NUMBER,
-    'owner': TEXT, 'requires_direct': FLAG, 'rules': [RULE],
-    'last_error': ({'name': TEXT, 'message': TEXT}, None),
-    'reserved_regions': [{'first': NUMBER, 'last': NUMBER, 'type': TEXT}],
-    'devices': [DEVICE]}
-POLICY = {
-    'policy_generation': NUMBER, 'policy_files': [TEXT],
-    'policy_errors': [{'file': TEXT, 'line': MAYBE_NUMBER,
-                       'key': MAYBE_TEXT, 'message': TEXT}]}
-MANAGER = {'version': TEXT, 'interface_version': NUMBER, 'mode': TEXT,
-           'backend': TEXT, **POLICY, 'kernel_features': [TEXT]}
-RESULTS = {'results': [{'group': NUMBER, 'state': TEXT,
-                        'reason': MAYBE_TEXT}]}
-ERROR = {'error': {'name': TEXT, 'message': TEXT, 'hint': MAYBE_TEXT}}
-
-
-def check(value, shape, where='document'):
-    """Holds a document against a shape; no member is missing or new."""
-    if isinstance(shape, tuple) and isinstance(shape[0], dict):
-        if value is not None:
-            check(value, shape[0], where)
-    elif isinstance(shape, tuple):
-        assert type(value) in shape, (where, value)
-    elif isinstance(shape, list):
-        assert isinstance(value, list), (where, value)
-        for index, item in enumerate(value):
-            check(item, shape[0], f'{where}[{index}]')
-    else:
-        assert isinstance(value, dict), (where, value)
-        assert value.keys() == shape.keys(), where
-        for key, inner in shape.items():
-            check(value[key], inner, f'{where}.{key}')
-
-
-def ctl(vm, words='', status=0, env=''):
-    """Runs the command; STATUS is the exit status that it must have."""
-    result = vm.run(f'{env} iommu-policyctl {words}', check=False)
-    assert result.status == status, str(result)
-    return result
-
-
-def document(vm, words, shape, status=0):
-    """What --json prints: one document, one line, of that shape."""
-    result = ctl(vm, f'{words} --json=short', status)
-    assert result.stdout.count('\n') == 1, str(result)
-    value = json.loads(result.stdout)
-    check(value, shape)
-    return value
-
-
-def terminal(vm, words='', columns=80, env='', status=0):
-    """The same at a terminal, which script(1) makes; without its \\r."""
-    command = f'stty cols {columns} rows 24; {env} iommu-policyctl {words}'
-    result = vm.run(['env', '-u', 'SYSTEMD_PAGER', '-u', 'SYSTEMD_COLORS',
-                     '-u', 'NO_COLOR', 'TERM=xterm', 'script',
-                     '-qec', command, '/dev/null'], check=False)
-    assert result.status == status, str(result)
-    return result.stdout.replace('\r', '')
 
 
 def rules(vm, **texts):
@@ -214,16 +144,6 @@ def test_show(vm):
     assert found['device'] is None and found['group']['id'] == number
     found = document(vm, f'show {address[5:]}', shape)
     assert found['device']['address'] == address
-
-
-STEP = {'name': TEXT, 'file': TEXT, 'line': NUMBER, 'matched': FLAG,
-        'detail': MAYBE_TEXT}
-VOTE = {'device': TEXT, 'kind': TEXT, 'wish': MAYBE_TEXT, 'type': MAYBE_TEXT,
-        'wins': FLAG, 'rule': (RULE, None)}
-EXPLANATION = {
-    'device': TEXT, 'rules': [STEP], 'group': MAYBE_NUMBER, 'type': TEXT,
-    'target': MAYBE_TEXT, 'state': TEXT, 'reason': MAYBE_TEXT,
-    'set_by_hand': FLAG, 'votes': [VOTE], 'advice': [TEXT]}
 
 
 def test_explain(vm):
@@ -371,6 +291,39 @@ def test_nobody(vm):
     assert ctl(vm, 'list').stdout == before
 
 
+# What polkit's agent does as far as the command can see: it closes the
+# descriptor when it has registered, and stays until it is told to go.
+AGENT = '''#!/bin/sh
+echo "started $1" >> /run/agent.log
+eval "exec $2>&-"
+trap 'echo ended >> /run/agent.log; kill $!; exit' TERM
+sleep 600 &
+wait
+'''
+
+
+def test_password_agent(vm):
+    """Runs for a change by somebody at a terminal who is not root."""
+    vm.write('/run/bin/pkttyagent', AGENT, 0o755)
+    user = 'setpriv --reuid=nobody --regid=nogroup --clear-groups'
+
+    def agent(words, env=user, status=1):
+        vm.run('rm -f /run/agent.log; install -m 666 /dev/null '
+               '/run/agent.log')
+        terminal(vm, words, env=f'env PATH=/run/bin:$PATH {env}',
+                 status=status)
+        return vm.read('/run/agent.log').splitlines()
+
+    for words in ['reload', 'log-level info', 'apply']:
+        assert agent(words) == ['started --notify-fd', 'ended'], words
+    assert agent('apply --no-ask-password') == []
+    assert agent('list', status=0) == []
+    assert agent('reload', env='', status=0) == []
+    vm.run('rm -f /run/agent.log')
+    result = ctl(vm, 'reload', 1, f'PATH=/run/bin:$PATH {user}')
+    assert 'use sudo' in result.stderr and not vm.exists('/run/agent.log')
+
+
 WRONG = ['frobnicate', 'staus', 'show', 'show 1 2', 'status --rebind',
          '--frob', 'show x', 'set 1 sideways', 'status --json=yaml',
          'check -H localhost', 'log-level a b', 'monitor --tree', '-H']
@@ -488,5 +441,7 @@ def test_host(vm):
         assert 'does not take --host' in result.stderr
     finally:
         daemon.stop()
-    result = ctl(vm, 'status -H localhost', 1)
-    assert 'ssh' in result.stderr
+    # Nobody listens any more: what ssh says, and what it was needed for.
+    for words in ['status', 'apply 1', 'log-level', 'monitor']:
+        result = ctl(vm, f'{words} -H localhost', 1)
+        assert 'systemd-stdio-bridge' in result.stderr, str(result)
