@@ -36,7 +36,6 @@ _iommu_policyctl() {
 		case ${words[i]} in
 		-H | --host | --policy-dir)
 			[[ ${words[i]} == --policy-dir ]] || host=yes
-			[[ ${words[i + 1]} == '=' ]] && ((i++))
 			((i++))
 			;;
 		-H* | --host=*) host=yes ;;
