@@ -90,7 +90,8 @@ def test_what_is_not_run_is_little():
 
 def clean(vm):
     """As a machine that has just booted, but for its group numbers."""
-    vm.run(f'rm -rf {policyd.FOLDER}/* /etc/iommu-policyd/*.d/audit.conf /root/*; '
+    vm.run(f'rm -rf {policyd.FOLDER}/* /root/* '
+           '/etc/iommu-policyd/iommu-policyd.conf.d/*; '
            f'systemctl reset-failed; systemctl start {policyd.UNIT}; '
            f'systemctl reload {policyd.UNIT}; '
            'for group in /sys/kernel/iommu_groups/*; do '
