@@ -24,13 +24,12 @@ SETUP = {
         'bind "set enable-bracketed-paste off"',
         '. /usr/share/bash-completion/bash_completion']),
     'zsh': (['zsh', '-f', '-i'], [
-        'unsetopt beep prompt_cr prompt_sp', 'setopt bash_auto_list list_packed',
-        'setopt no_bash_auto_list auto_list', 'LISTMAX=1000',
+        'unsetopt beep prompt_cr prompt_sp list_ambiguous', 'LISTMAX=1000',
         'autoload -U compinit && compinit -u -D']),
 }
 # Colours, cursor, titles, bells and what else is for terminals.
 NOISE = re.compile(r'\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\a]*\a|\x1b[=>()].?|'
-                   r'[\a\r]|.\b')
+                   r'[\a\r]|.\x08')
 
 
 class Shell:
