@@ -90,12 +90,13 @@ def test_what_is_not_run_is_little():
 
 def clean(vm):
     """As a machine that has just booted, but for its group numbers."""
-    vm.run(f'rm -f {policyd.FOLDER}/* /etc/iommu-policyd/*.d/audit.conf; '
+    vm.run(f'rm -rf {policyd.FOLDER}/* /root/* '
+           '/etc/iommu-policyd/iommu-policyd.conf.d/*; '
            f'systemctl reset-failed; systemctl start {policyd.UNIT}; '
-           f'systemctl reload {policyd.UNIT}')
-    for number in vm.groups():
-        vm.run(['iommu-policyctl', 'restore', str(number)], check=False)
-    vm.run(f'systemctl restart {policyd.UNIT}')
+           f'systemctl reload {policyd.UNIT}; '
+           'for group in /sys/kernel/iommu_groups/*; do '
+           '    iommu-policyctl restore ${group##*/}; '
+           f'done; systemctl restart {policyd.UNIT}', timeout=120)
 
 
 @pytest.mark.kernels('6.12')

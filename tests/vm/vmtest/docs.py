@@ -205,6 +205,7 @@ class Player:
         self.vm = vm
         self.path = path
         self.status = 0
+        self.endless = False
         self.names: dict[str, Callable[[], str]] = {}
         self.commands = 0
 
@@ -218,6 +219,8 @@ class Player:
         kind, *words = step.words
         if kind == 'status':        # of the next command
             self.status = int(words[0])
+        elif kind == 'endless':     # the next one goes on until Ctrl-C
+            self.endless = True
         elif kind == 'plug':        # MODEL ID PORT
             self.vm.plug(getattr(topology, words[0])(words[1], words[2]))
         elif kind == 'unplug':
@@ -235,10 +238,14 @@ class Player:
 
     def _command(self, step: Command) -> None:
         status, self.status = self.status, 0
+        endless, self.endless = self.endless, False
         if step.skip:
             return
         self.commands += 1
         text = self._replace(step.text)
+        if endless:
+            # As timeout(1) tells that it was still there.
+            text, status = f'timeout -s INT 3 {text}', 124
         shown = [self._replace(line) for line in step.shown]
         last = ''
 
