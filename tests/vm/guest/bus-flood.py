@@ -5,7 +5,7 @@
 bus-flood ask N       calls Reload N times at once, and tells what comes back
 bus-flood read        calls methods that read, as fast as they are answered
 bus-flood deaf ADDR N listens to everything, calls Explain N times, and never
-                      reads any of it
+                      reads anything
 
 Lines on standard output tell how far it is."""
 
@@ -109,7 +109,7 @@ def read():
 
 
 def deaf(address, count):
-    client, other = Client(), Client()
+    client = Client()
     check(sd.sd_bus_add_match(client.bus, None, b"type='signal'", None, None))
     for number in range(count):
         message = client.make(b'Explain', text=address.encode())
@@ -118,14 +118,8 @@ def deaf(address, count):
         sd.sd_bus_message_unref(message)
         # What does not fit is written as the bus takes it.
         check(sd.sd_bus_flush(client.bus))
-        # The bus refuses calls when too many have no answer yet: an answer on
-        # another connection comes when the daemon has sent all of these.
-        if number % 50 == 49:
-            begun = time.monotonic()
-            other.call(b'Ping', interface=b'org.freedesktop.DBus.Peer')
-            while other.open:
-                other.process()
-            say(f'called {number + 1} {time.monotonic() - begun:.1f} s')
+        if number % 20 == 0:
+            say(f'called {number}')
     say('sent')
     while True:
         time.sleep(3600)
