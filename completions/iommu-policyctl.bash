@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
 # bash completion for iommu-policyctl(8)
 
 # Verbs and options are those that the command's own help has.
@@ -28,14 +29,13 @@ __iommu_policyctl_list() { # groups|devices
 }
 
 _iommu_policyctl() {
-	local cur prev words cword split verb= host= i n=0 wanted=
+	local cur prev words cword verb='' host='' i n=0 wanted=''
 	_init_completion -n := || return
 
 	for ((i = 1; i < cword; i++)); do
 		case ${words[i]} in
 		-H | --host | --policy-dir)
 			[[ ${words[i]} == --policy-dir ]] || host=yes
-			[[ ${words[i + 1]} == '=' ]] && ((i++))
 			((i++))
 			;;
 		-H* | --host=*) host=yes ;;

@@ -193,6 +193,19 @@ static int prepare(struct ctl *ctl, const struct machine_group *group, enum doma
 	return code != 0 ? code : check_decision(draft, facts, domain);
 }
 
+int permanent_check(const struct ctl *ctl)
+{
+	if (ctl->arguments.host) {
+		complain("--permanent writes a file of this machine: with -H, run it there (ssh)");
+		return EXIT_CODE_USAGE;
+	}
+	if (geteuid() != 0) {
+		complain("--permanent writes to %s: do it as root", policy_default_dirs[0]);
+		return EXIT_CODE_FAILED;
+	}
+	return 0;
+}
+
 int permanent_prepare(struct ctl *ctl, uint32_t group, enum domain domain, struct draft *ret)
 {
 	_cleanup_(machine_clear) struct machine machine = { 0 };
@@ -202,14 +215,6 @@ int permanent_prepare(struct ctl *ctl, uint32_t group, enum domain domain, struc
 	int r;
 
 	*ret = (struct draft){ 0 };
-	if (ctl->arguments.host) {
-		complain("--permanent writes a file of this machine: with -H, run it there (ssh)");
-		return EXIT_CODE_USAGE;
-	}
-	if (geteuid() != 0) {
-		complain("--permanent writes to %s: do it as root", policy_default_dirs[0]);
-		return EXIT_CODE_FAILED;
-	}
 	r = model_load(ctl, MODEL_OBJECTS, &model);
 	if (r != 0)
 		return r;

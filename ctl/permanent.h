@@ -8,6 +8,9 @@
 
 /* The file of 'set --permanent' for one group: written, found to do what was asked for, then put in place. */
 
+/* Whether this user and these options can write one at all. Complains where not, with the enum exit_code. */
+int permanent_check(const struct ctl *ctl);
+
 /*
  * Writes the file for GROUP, hidden yet, and sees to it that with it the policy
  * files come to DOMAIN. Complains and returns an enum exit_code other than 0

@@ -34,6 +34,8 @@ int verb_set(struct ctl *ctl, char **args, int n_args _unused_)
 	r = ctl_parse_target(args[0], &target);
 	if (r == 0)
 		r = parse_type(args[1], &domain);
+	if (r == 0 && permanent)
+		r = permanent_check(ctl);
 	if (r == 0)
 		r = bus_connect(ctl);
 	if (r == 0)

@@ -207,6 +207,32 @@ def test_plan_without_a_daemon_and_with_errors(vm):
             vm.policy('50-broken.conf', None)
 
 
+def test_plan_in_audit_mode(vm, present):
+    """Nothing would be carried out, by these files or by others."""
+    folder = '/run/iommu-policyd/iommu-policyd.conf.d'
+    vm.run(['mkdir', '-p', folder])
+    vm.write(f'{folder}/50-audit.conf', '[Daemon]\nMode=audit\n')
+    vm.run(f'systemctl restart {policyd.UNIT}')
+    try:
+        where = candidate(vm, f'[x]\nmatch-address = {vm.address("two")}\n'
+                              'domain = identity\nrebind = always\n')
+        group = groups(vm, where)[vm.group_of('two')]
+        assert group['candidate']['state'] == 'pending'
+        assert group['candidate']['way'] == 'transaction'
+        same = groups(vm, f'--policy-dir={policyd.FOLDER}')
+        assert not any(group['differs'] for group in same.values())
+    finally:
+        vm.run(['rm', '-r', folder])
+        vm.run(f'systemctl restart {policyd.UNIT}')
+
+
+def test_not_for_another_machine(vm):
+    """What works on files of this machine is refused before ssh is asked."""
+    for words in (('plan', f'--policy-dir={FOLDER}'), ('generate',),
+                  ('set', '1', 'DMA', '--permanent')):
+        ctl(vm, *words, '-H', 'nowhere.invalid', status=2)
+
+
 def test_plan_beside_what_was_set(vm):
     address = vm.address('n0')
     number = vm.group_of('n0')
@@ -249,9 +275,10 @@ def test_set_permanent(vm, clean):
         'domain = DMA-FQ']
     assert ctl(vm, 'check', '--no-legend') == ''
     # The file is the rule from now on, and outlives the run-time decision.
-    policyd.policies(vm)
-    group = policyd.wait_state(vm, 'n0', 'compliant', 'DMA-FQ')
-    assert group['Rules'] == [[path, 3, f'set-{address.replace(":", "_")}']]
+    rules = [[path, 3, f'set-{address.replace(":", "_")}']]
+    vm.wait(lambda: policyd.group(vm, 'n0')['Rules'] == rules,
+            what='the daemon to read the file by itself')
+    policyd.wait_state(vm, 'n0', 'compliant', 'DMA-FQ')
     vm.run(f'systemctl restart {policyd.UNIT}')
     group = policyd.wait_state(vm, 'n0', 'compliant', 'DMA-FQ')
     assert group['Rules'][0][0] == path

@@ -132,8 +132,9 @@ def test_the_timer(vm):
         # A daemon that is not there is what the file says, and not started.
         vm.run(f'systemctl stop {policyd.UNIT}')
         vm.run(f'systemctl start {UNIT}.service')
-        assert parse(vm.read_bytes(FILE).decode()) == {('iommu_policy_up', ''): 0}
-        check(vm.read_bytes(FILE).decode())
+        text = vm.read_bytes(FILE).decode()
+        assert parse(text) == {('iommu_policy_up', ''): 0}
+        check(text)
         assert vm.run(f'systemctl is-active {policyd.UNIT}',
                       check=False).stdout == 'inactive\n'
     finally:

@@ -3,7 +3,7 @@
 
 complete.py SHELL < [[line, [what the answer must have, ...]], ...] as JSON;
 prints the answers as a JSON array, as they are when all is there, or after a
-minute.
+minute. A line that begins with ! is a command to run meanwhile, elsewhere.
 """
 
 import fcntl
@@ -13,6 +13,7 @@ import pty
 import re
 import select
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -20,7 +21,8 @@ import time
 SETUP = {
     'bash': (['bash', '--norc', '--noprofile', '-i'], [
         'bind "set bell-style none"', 'bind "set show-all-if-ambiguous on"',
-        'bind "set completion-query-items 0"', 'bind "set page-completions off"',
+        'bind "set completion-query-items 0"',
+        'bind "set page-completions off"',
         'bind "set enable-bracketed-paste off"',
         '. /usr/share/bash-completion/bash_completion']),
     'zsh': (['zsh', '-f', '-i'], [
@@ -53,7 +55,7 @@ class Shell:
         """What comes until it has all that is wanted."""
         data, deadline = b'', time.monotonic() + 60
         while time.monotonic() < deadline:
-            if select.select([self._fd], [], [], 0.2)[0]:
+            if select.select([self._fd], [], [], 0.1)[0]:
                 data += os.read(self._fd, 65536)
                 continue
             text = NOISE.sub('', data.decode(errors='replace'))
@@ -62,6 +64,9 @@ class Shell:
         return NOISE.sub('', data.decode(errors='replace'))
 
     def complete(self, line: str, wanted: list[str]) -> str:
+        if line.startswith('!'):
+            return subprocess.run(line[1:], shell=True, text=True,
+                                  stdout=subprocess.PIPE).stdout
         self._send(line + '\t')
         text = self.read(wanted)
         self._send('\x15\n')
