@@ -3,6 +3,7 @@
 
 #include "ctl/display.h"
 #include "ctl/draft.h"
+#include "ctl/failure.h"
 #include "ctl/machine.h"
 #include "ctl/model.h"
 #include "ctl/presence.h"
@@ -94,11 +95,10 @@ static int ask_daemon(struct ctl *ctl, const struct machine *machine)
 		complain("iommu-policyd is not running: groups in quarantine are taken for DMA");
 		return 0;
 	}
-	if (!daemon) {
-		complain(
+	if (!daemon)
+		return failure_complain(
+			ctl, EXIT_CODE_FAILED, 0,
 			"only iommu-policyd knows the types at boot, and it is not running (systemctl start iommu-policyd, or --all for all groups)");
-		return EXIT_CODE_FAILED;
-	}
 	code = model_load(ctl, MODEL_OBJECTS, &model);
 	for (size_t i = 0; i < machine->n_groups && code == 0; i++) {
 		struct machine_group *group = machine->groups[i];
@@ -115,10 +115,10 @@ static int ask_daemon(struct ctl *ctl, const struct machine *machine)
 static int write_file(const struct ctl *ctl, const char *path, const char *text)
 {
 	_cleanup_(draft_clear) struct draft draft = { 0 };
-	int code = draft_write(&draft, path, text, DRAFT_OVER_NOTHING);
+	int code = draft_write(ctl, &draft, path, text, DRAFT_OVER_NOTHING);
 
 	if (code == 0)
-		code = draft_commit(&draft);
+		code = draft_commit(ctl, &draft);
 	if (code == 0 && ctl->term.legend) {
 		_cleanup_free_ char *escaped = display_escape(path);
 
@@ -132,14 +132,11 @@ int verb_generate(struct ctl *ctl, char **args, int n_args)
 {
 	_cleanup_(machine_clear) struct machine machine = { 0 };
 	_cleanup_free_ char *text = NULL;
-	int r, code;
+	int code;
 
-	r = machine_read(&machine);
-	if (r < 0) {
-		complain("reading the IOMMU groups below /sys: %s", strerror(-r));
-		return EXIT_CODE_FAILED;
-	}
-	code = ask_daemon(ctl, &machine);
+	code = machine_load(ctl, &machine);
+	if (code == 0)
+		code = ask_daemon(ctl, &machine);
 	if (code != 0)
 		return code;
 	text = write_policy(ctl, &machine);

@@ -72,7 +72,7 @@ static int load(struct ctl *ctl, struct metrics *metrics)
 	return code;
 }
 
-static int write_file(const char *path, const struct metrics *metrics)
+static int write_file(const struct ctl *ctl, const char *path, const struct metrics *metrics)
 {
 	_cleanup_(draft_clear) struct draft draft = { 0 };
 	_cleanup_free_ char *text = NULL;
@@ -86,8 +86,8 @@ static int write_file(const char *path, const struct metrics *metrics)
 	metrics_write(f, metrics);
 	if (fclose(f) != 0)
 		return complain_memory();
-	code = draft_write(&draft, path, text, DRAFT_OVER_ANY);
-	return code != 0 ? code : draft_commit(&draft);
+	code = draft_write(ctl, &draft, path, text, DRAFT_OVER_ANY);
+	return code != 0 ? code : draft_commit(ctl, &draft);
 }
 
 int verb_metrics(struct ctl *ctl, char **args, int n_args)
@@ -97,7 +97,7 @@ int verb_metrics(struct ctl *ctl, char **args, int n_args)
 
 	/* Also where it does not answer: a fleet sees what is written, not how this ends. */
 	if (n_args > 0)
-		written = write_file(args[0], &metrics);
+		written = write_file(ctl, args[0], &metrics);
 	else
 		metrics_write(stdout, &metrics);
 	return outcome_worse(loaded, written);
