@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "ctl/display.h"
 #include "ctl/util.h"
 
 /* Series that come and go are hard to alert on: each state and type is there, if with none. */
@@ -16,17 +17,19 @@ static void put_family(FILE *f, const char *name, const char *type, const char *
 		type);
 }
 
-/* The value of a label: of what the format gives a meaning, nothing may be left. */
+/*
+ * The value of a label: of what the format, or a terminal, gives a meaning nothing
+ * may be left.
+ */
 static void put_label(FILE *f, const char *name, const char *value)
 {
+	_cleanup_free_ char *escaped = display_escape(value);
+
 	fprintf(f, "%s=\"", name);
-	for (const char *c = value; *c; c++) {
+	for (const char *c = str_or(escaped, ""); *c; c++) {
 		if (*c == '\\' || *c == '"')
 			fputc('\\', f);
-		if (*c == '\n')
-			fputs("\\n", f);
-		else
-			fputc(*c, f);
+		fputc(*c, f);
 	}
 	fputc('"', f);
 }

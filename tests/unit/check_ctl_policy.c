@@ -324,7 +324,7 @@ START_TEST(metrics_text)
 		{ .state = "pending", .type = "identity", .reason = "drifted: somebody else wrote it" },
 		{ .state = "asleep", .type = "", .reason = "" },
 	};
-	struct metrics_transactions transactions[] = { { "applied", 3, 1250001 }, { "odd\"\\\n", 0, 0 } };
+	struct metrics_transactions transactions[] = { { "applied", 3, 1250001 }, { "odd\"\\\n\x1b", 0, 0 } };
 	struct metrics metrics = {
 		.up = true,
 		.model = { .groups = groups,
@@ -345,7 +345,7 @@ START_TEST(metrics_text)
 		"iommu_policy_drifted_groups 1\n",
 		"iommu_policy_transactions_total{result=\"applied\"} 3\n",
 		"iommu_policy_transaction_seconds_total{result=\"applied\"} 1.250001\n",
-		"iommu_policy_transactions_total{result=\"odd\\\"\\\\\\n\"} 0\n",
+		"iommu_policy_transactions_total{result=\"odd\\\"\\\\\\\\x0a\\\\x1b\"} 0\n",
 		"iommu_policy_generation 4\n",
 		"iommu_policy_errors 2\n",
 		"iommu_policy_reloads_total{result=\"failed\"} 1\n",
