@@ -44,8 +44,8 @@ static int list_devices(struct ctl *ctl, const struct model *model)
 	static const struct table_column columns[] = {
 		{ "ADDRESS", 0 },
 		{ "GROUP", TABLE_RIGHT },
-		{ "ID", 0 },
-		{ "CLASS", 0 },
+		{ "ID", TABLE_SHRINK },
+		{ "CLASS", TABLE_SHRINK },
 		{ "DRIVER", TABLE_SHRINK },
 		{ "FLAGS", TABLE_SHRINK | TABLE_LIST },
 		{ "RULE", TABLE_SHRINK },
