@@ -160,10 +160,10 @@ bool group_needs_reason(const struct model_group *group)
 	if (!*group->reason)
 		return false;
 	if (streq(group->state, "compliant"))
-		/* Somebody wrote the type file by hand. */
-		return !streq(group->type, group->target);
+		return false;
 	if (streq(group->state, "unmanaged"))
-		return *group->boot_type && !streq(group->type, group->boot_type);
+		return group->drifted ||
+		       (*group->boot_type && !streq(group->type, group->boot_type));
 	return true;
 }
 

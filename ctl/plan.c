@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "ctl/machine.h"
 #include "ctl/props.h"
 #include "ctl/util.h"
 

@@ -5,10 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <systemd/sd-bus.h>
 
 #include "ctl/ctl.h"
-#include "ctl/machine.h"
 #include "ctl/model.h"
+
+struct machine_group;
+struct policy;
 
 /* What a policy comes to for one group. Strings are never NULL and not escaped. */
 struct plan_side {
@@ -49,6 +52,13 @@ int plan_load(struct ctl *ctl, struct plan *ret);
 
 /* The same with the files of FOLDER, alone, beside what is in force. */
 int plan_load_folder(struct ctl *ctl, const char *folder, struct plan *ret);
+
+/*
+ * The way in which the daemon would change GROUP, as Plan() has it, into *RET
+ * (malloc'd; NULL where it has no such group). 0, or a negative errno with ERROR
+ * set where the daemon has said something.
+ */
+int plan_ask_way(struct ctl *ctl, uint32_t group, sd_bus_error *error, char **ret);
 
 void plan_clear(struct plan *plan);
 

@@ -265,8 +265,10 @@ START_TEST(metrics_text)
 	struct model_group groups[] = {
 		{ .state = "compliant", .type = "DMA", .reason = "" },
 		{ .state = "compliant", .type = "DMA", .reason = "" },
-		{ .state = "pending", .type = "identity", .reason = "drifted: somebody else wrote it" },
-		{ .state = "asleep", .type = "", .reason = "" },
+		{ .state = "pending", .type = "identity", .reason = "wished", .drifted = true },
+		/* Of a quarantine whose claim somebody ended, and that no rule wishes any more. */
+		{ .state = "unmanaged", .type = "blocked", .reason = "no rule", .drifted = true },
+		{ .state = "asleep", .type = "", .reason = "drifted: not a word that counts" },
 	};
 	struct metrics_transactions transactions[] = { { "applied", 3, 1250001 }, { "odd\"\\\n", 0, 0 } };
 	struct metrics metrics = {
@@ -286,7 +288,7 @@ START_TEST(metrics_text)
 		"iommu_policy_groups{state=\"compliant\",type=\"DMA\"} 2\n",
 		"iommu_policy_groups{state=\"failed\",type=\"DMA\"} 0\n",
 		"iommu_policy_groups{state=\"asleep\",type=\"unknown\"} 1\n",
-		"iommu_policy_drifted_groups 1\n",
+		"iommu_policy_drifted_groups 2\n",
 		"iommu_policy_transactions_total{result=\"applied\"} 3\n",
 		"iommu_policy_transaction_seconds_total{result=\"applied\"} 1.250001\n",
 		"iommu_policy_transactions_total{result=\"odd\\\"\\\\\\n\"} 0\n",

@@ -214,9 +214,31 @@ def test_set_and_restore(vm):
                                  'reason': found['results'][0]['reason']}]
     assert vm.type_of(number) == 'DMA-FQ'
     found = document(vm, f'explain {vm.address("old")}', EXPLANATION)
-    assert found['set_by_hand'] and 'restore' in found['advice'][0]
+    assert found['set_by_hand']
+    assert f"'iommu-policyctl restore {number}'" in found['advice'][0]
+    assert policyd.group(vm, number)['SetAtRunTime']
     document(vm, f'restore {number}', RESULTS)
     assert vm.type_of(number) == 'DMA'
+    assert not policyd.group(vm, number)['SetAtRunTime']
+
+
+def test_restore_beside_a_rule(vm):
+    """It stands until the rule changes, and says so."""
+    document(vm, f'restore {vm.group_of("nic")}', RESULTS)
+    assert vm.type_of('nic') == 'DMA'
+    try:
+        found = document(vm, f'explain {vm.address("nic")}', EXPLANATION)
+        assert found['set_by_hand'] and found['target'] == 'DMA'
+        assert 'its rules do not count' in found['advice'][0]
+        assert 'iommu-policyctl restore' not in found['advice'][0]
+        ctl(vm, 'reload')
+        group = policyd.wait_state(vm, 'nic', 'compliant', 'DMA')
+        assert group['SetAtRunTime'] and group['Rules'] == []
+    finally:
+        rules(vm, nic=None)
+        rules(vm, nic='domain = DMA-FQ\ndescription = fast\n')
+    group = policyd.wait_state(vm, 'nic', 'compliant', 'DMA-FQ')
+    assert not group['SetAtRunTime']
 
 
 def test_reload(vm):

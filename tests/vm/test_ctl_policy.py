@@ -221,6 +221,10 @@ def test_plan_in_audit_mode(vm, present):
         assert group['candidate']['way'] == 'transaction'
         same = groups(vm, f'--policy-dir={policyd.FOLDER}')
         assert not any(group['differs'] for group in same.values())
+        # Whatever it waits for, no driver that lets go changes anything.
+        assert '--rebind' not in ctl(vm, 'apply', vm.address('one'), status=3)
+        advice = document(vm, 'explain', vm.address('one'))['advice']
+        assert len(advice) == 1 and 'Mode=enforce' in advice[0]
     finally:
         vm.run(['rm', '-r', folder])
         vm.run(f'systemctl restart {policyd.UNIT}')
