@@ -192,20 +192,30 @@ int plan_load(struct ctl *ctl, struct plan *ret)
 	return load_from_sys(ctl, ret);
 }
 
-/* A policy with no rules stands for one that cannot be had. */
+/*
+ * What is in force: the daemon's word in MODEL, or, where it does not run, the
+ * files that it would read in POLICY. With the daemon those are only what MODEL
+ * lacks, and no error of theirs is in the way. A policy with no rules stands for
+ * one that cannot be had.
+ */
 static int load_in_force(struct ctl *ctl, struct plan *plan, struct model *model,
 			 struct policy **policy)
 {
 	static const char *const no_files[] = { NULL };
 	_cleanup_(policy_errors_clear) struct policy_errors errors = { 0 };
-	int r;
+	int r, code;
 
 	r = presence_check(ctl, &plan->daemon);
 	if (r != 0)
 		return r;
-	if (plan->daemon)
-		return model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER, model);
+	if (plan->daemon) {
+		code = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER, model);
+		if (code != 0)
+			return code;
+	}
 	r = policy_load(NULL, policy_default_dirs, policy, &errors);
+	if (plan->daemon)
+		return r == -ENOMEM ? complain_memory() : 0;
 	if (r == -EBADMSG) {
 		plan->no_policy = true;
 		policy_errors_clear(&errors);
@@ -233,6 +243,10 @@ static int decide_both(struct plan *plan, struct machine_group *group, const str
 	if (r == 0)
 		r = known ? side_from_model(&item->in_force, known) :
 			    plan_side_decide(&item->in_force, group, present);
+	/* What was set at run time stays until the group's rules change. */
+	if (r == 0 && item->in_force.at_run_time &&
+	    plan_rules_stay(group, known, present, candidate))
+		return side_from_model(&item->candidate, known);
 	if (r == 0)
 		r = plan_side_decide(&item->candidate, group, candidate);
 	/* The daemon would report what it may not do. */

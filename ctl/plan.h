@@ -75,6 +75,16 @@ int plan_item_describe(struct plan_item *item, const struct machine_group *group
 /* Whether the candidate is another result than what is in force, by target and state. */
 bool plan_differs(const struct plan_side *in_force, const struct plan_side *candidate);
 
+/*
+ * Whether CANDIDATE has the rules for GROUP that are in force by KNOWN, the
+ * daemon's word: then a run-time decision outlives it (the daemon's engine.c,
+ * make_key()). What the bus does not tell of a rule, its rebind, force and
+ * driver, is taken from FILES, those that the daemon would read, where they
+ * still have that rule; FILES may be NULL.
+ */
+bool plan_rules_stay(const struct machine_group *group, const struct model_group *known,
+		     const struct policy *files, const struct policy *candidate);
+
 /* "[name] file:line, [name] file:line", "no rule" or "set at run time". malloc'd, NULL when out of memory. */
 char *plan_side_origin(const struct plan_side *side);
 
