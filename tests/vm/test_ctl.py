@@ -434,10 +434,23 @@ def test_old_daemon(vm, tmp_path):
     try:
         vm.wait(f'busctl status {policyd.SERVICE} >/dev/null')
         for words in ['status', 'list', 'show 1', 'explain 00:00.0',
-                      'apply', 'reload', 'set 1 DMA', 'restore 1']:
+                      'apply', 'reload', 'set 1 DMA', 'restore 1',
+                      'set 1 DMA --permanent', 'generate', 'generate --all',
+                      'plan', f'plan --policy-dir={policyd.FOLDER}',
+                      'metrics']:
             result = ctl(vm, words, 1)
             assert 'the daemon is older than this command' in result.stderr
             assert 'systemctl restart iommu-policyd' in result.stderr
+            # What a fleet sees is that there is no daemon of use.
+            assert result.stdout.endswith('iommu_policy_up 0\n') \
+                if words == 'metrics' else result.stdout == '', words
+        # Of an interface that is not the daemon's own no version is asked.
+        assert 'systemctl restart iommu-policyd' in ctl(
+            vm, 'log-level', 1).stderr
+        monitor = vm.start('iommu-policyctl monitor')
+        vm.wait(lambda: 'following it' in monitor.peek().stdout,
+                what='the monitor')
+        monitor.stop()
     finally:
         job.stop()
         vm.run(f'systemctl unmask --runtime {UNIT} && '
