@@ -44,8 +44,7 @@ static void put_name(FILE *f, const struct model_device *device)
 			fputc(*name, f);
 }
 
-/* As lspci does: the first domain is what there mostly is. */
-static const char *short_address(const char *address)
+const char *describe_short_address(const char *address)
 {
 	return strncmp(address, "0000:", 5) == 0 ? address + 5 : address;
 }
@@ -62,7 +61,7 @@ static char *list_devices(const struct model_group *group, bool brief)
 		const struct model_device *device = group->devices[i];
 
 		fprintf(f, "%s%s", i > 0 ? ", " : "",
-			brief ? short_address(device->address) : device->address);
+			brief ? describe_short_address(device->address) : device->address);
 		fprintf(f, " %s", str_or(device->driver, brief ? "-" : "(no driver)"));
 		if (!brief)
 			put_name(f, device);

@@ -78,17 +78,26 @@ def test_status(vm):
 @pytest.mark.parametrize('columns', [40, 80, 120, 200])
 def test_widths(vm, columns):
     """No line is wider than the terminal, and each group has its line."""
-    for words in ['status', 'list', 'list --tree', 'list devices']:
+    disk = vm.group_of('disk')
+    for words in ['status', 'list', 'list --tree', 'list devices', 'plan',
+                  f'show {disk}', f'show {vm.address("disk")}', 'apply',
+                  f'explain {vm.address("disk")}']:
         text = terminal(vm, f'{words} --no-pager', columns,
-                        'SYSTEMD_COLORS=0')
+                        'SYSTEMD_COLORS=0', 3 if words == 'apply' else 0)
         lines = text.splitlines()
-        limit = 80 if words == 'list devices' else columns
-        assert all(len(line) <= max(columns, limit) for line in lines), text
-        if words != 'list devices':
+        # Where a rule is, explain does not cut.
+        whole = words.startswith('explain')
+        assert all(len(line) <= columns or whole and '.conf:' in line
+                   for line in lines), text
+        if words in ('status', 'list', 'list --tree'):
             for group in vm.groups():
                 assert any(line.split()[:1] == [str(group)]
                            or line.startswith(f'Group {group}:')
                            for line in lines), (group, text)
+        if words == 'list devices':
+            assert [line.split()[0] for line in lines].count(
+                vm.address('disk')[5:] if columns == 40
+                else vm.address('disk')) == 1, text
     wide = ctl(vm, 'status').stdout
     assert max(map(len, wide.splitlines())) > 80, 'a pipe gets all'
 
