@@ -114,7 +114,10 @@ def test_list(vm):
     devices = document(vm, 'list devices', [DEVICE])
     assert len(groups) == len(vm.groups())
     assert len(devices) == len(lines) - 1
+    # A group has its devices there in any case, which the man page says.
     assert document(vm, 'list groups --tree', [GROUP]) == groups
+    assert sum(len(group['devices']) for group in groups) == sum(
+        device['group'] is not None for device in devices)
 
 
 def test_tree(vm):
