@@ -128,6 +128,8 @@ void document_group(struct json_builder *b, json_object *parent, const char *key
 		json_add_null(b, object, "changed_usec");
 	document_text(b, object, "owner", group->owner);
 	json_add_bool(b, object, "requires_direct", group->requires_direct);
+	json_add_bool(b, object, "set_at_run_time", group->set_at_run_time);
+	json_add_bool(b, object, "drifted", group->drifted);
 
 	array = json_add_array(b, object, "rules");
 	for (size_t i = 0; i < group->n_rules; i++)

@@ -147,7 +147,7 @@ size_t table_n_rows(const struct table *table)
 
 void table_layout(const size_t *natural, const unsigned *flags, size_t n, size_t limit, size_t *ret)
 {
-	static const size_t floors[] = { 8, 3, 1 };
+	static const size_t floors[] = { 8, 3 };
 	size_t total = n > 0 ? n - 1 : 0;
 
 	for (size_t i = 0; i < n; i++) {

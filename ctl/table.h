@@ -65,7 +65,7 @@ int table_print(const struct table *table, FILE *f, const struct term *term);
 /*
  * The widths that columns of NATURAL width get in LIMIT columns with one
  * blank between them: those that shrink give way from the right, down to
- * eight columns first and, where that is not enough, to three and at last to one.
+ * eight columns first and, where that is not enough, to three.
  */
 void table_layout(const size_t *natural, const unsigned *flags, size_t n, size_t limit,
 		  size_t *ret);

@@ -269,8 +269,7 @@ START_TEST(reasons)
 	};
 
 	ck_assert(!group_needs_reason(&g));
-	g.target = (char *)"DMA-FQ"; /* drifted */
-	ck_assert(group_needs_reason(&g));
+	g.target = (char *)"DMA-FQ";
 	g.state = (char *)"pending";
 	ck_assert(group_needs_reason(&g));
 	g.reason = (char *)"";
@@ -278,6 +277,9 @@ START_TEST(reasons)
 	g.reason = (char *)"why";
 	g.state = (char *)"unmanaged";
 	ck_assert(!group_needs_reason(&g));
+	g.drifted = true;
+	ck_assert(group_needs_reason(&g));
+	g.drifted = false;
 	g.type = (char *)"identity"; /* set by a rule that is gone */
 	ck_assert(group_needs_reason(&g));
 }

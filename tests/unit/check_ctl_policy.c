@@ -127,6 +127,56 @@ START_TEST(side)
 }
 END_TEST
 
+/* Of group 7 in force: [a] with these words for its first device, [b] with DMA for the second. */
+static const struct {
+	const char *first, *candidate, *files;
+	bool stays;
+} stays[] = {
+#define B "\n[b]\nmatch-address = " SECOND "\ndomain = DMA\n"
+#define A "[a]\nmatch-address = " FIRST "\ndomain = DMA-FQ\n"
+	{ "a", A B, A B, true },
+	{ "a", "# elsewhere\n\n" A "description = other\n" B, A B, true },
+	{ "a", B A, NULL, true },
+	/* Without the files, and where they have another rule by now, what the bus tells has to do. */
+	{ "a", A "rebind = always\n" B, NULL, true },
+	{ "a", A "rebind = always\n" B, "[c]\nmatch-class = 02\ndomain = DMA\n", true },
+	{ "a", A "rebind = always\n" B, A B, false },
+	{ "a", A "force = yes\n" B, A B, false },
+	{ "a", A "driver = vfio-pci\n" B, A B, false },
+	{ "a", A, A B, false },
+	{ "a", B, A B, false },
+	{ "a", "# nothing\n", A B, false },
+	{ "a", A B "[z]\nmatch-address = " FIRST "\ndomain = DMA-FQ\n", A B, false },
+	{ "a", "[a]\nmatch-address = " FIRST "\ndomain = identity\n" B, A B, false },
+	/* No rule for the first one. */
+	{ NULL, B, B, true },
+	{ NULL, A B, B, false },
+#undef A
+#undef B
+};
+
+START_TEST(rules_stay)
+{
+	struct model_device devices[] = {
+		{ .address = (char *)SECOND, .rule = { .name = (char *)"b" }, .wish = (char *)"DMA" },
+		{ .address = (char *)FIRST,
+		  .rule = { .name = (char *)str_or(stays[_i].first, "") },
+		  .wish = (char *)(stays[_i].first ? "DMA-FQ" : "") },
+	};
+	struct model_device *members[] = { &devices[0], &devices[1] };
+	struct model_group known = { .id = 7, .devices = members, .n_devices = 2 };
+	_cleanup_(policy_freep) struct policy *candidate = parse(stays[_i].candidate);
+	_cleanup_(policy_freep) struct policy *files =
+		stays[_i].files ? parse(stays[_i].files) : NULL;
+	const struct machine_group *group = machine_group(&machine, 7);
+
+	ck_assert_int_eq(plan_rules_stay(group, &known, files, candidate), stays[_i].stays);
+	/* One came or went: the daemon will have decided anew by then. */
+	known.n_devices = 1;
+	ck_assert(!plan_rules_stay(group, &known, files, candidate));
+}
+END_TEST
+
 static const struct {
 	const char *target, *state;
 	bool foreign;
@@ -321,8 +371,10 @@ START_TEST(metrics_text)
 	struct model_group groups[] = {
 		{ .state = "compliant", .type = "DMA", .reason = "" },
 		{ .state = "compliant", .type = "DMA", .reason = "" },
-		{ .state = "pending", .type = "identity", .reason = "drifted: somebody else wrote it" },
-		{ .state = "asleep", .type = "", .reason = "" },
+		{ .state = "pending", .type = "identity", .reason = "wished", .drifted = true },
+		/* Of a quarantine whose claim somebody ended, and that no rule wishes any more. */
+		{ .state = "unmanaged", .type = "blocked", .reason = "no rule", .drifted = true },
+		{ .state = "asleep", .type = "", .reason = "drifted: not a word that counts" },
 	};
 	struct metrics_transactions transactions[] = { { "applied", 3, 1250001 }, { "odd\"\\\n\x1b", 0, 0 } };
 	struct metrics metrics = {
@@ -342,7 +394,7 @@ START_TEST(metrics_text)
 		"iommu_policy_groups{state=\"compliant\",type=\"DMA\"} 2\n",
 		"iommu_policy_groups{state=\"failed\",type=\"DMA\"} 0\n",
 		"iommu_policy_groups{state=\"asleep\",type=\"unknown\"} 1\n",
-		"iommu_policy_drifted_groups 1\n",
+		"iommu_policy_drifted_groups 2\n",
 		"iommu_policy_transactions_total{result=\"applied\"} 3\n",
 		"iommu_policy_transaction_seconds_total{result=\"applied\"} 1.250001\n",
 		"iommu_policy_transactions_total{result=\"odd\\\"\\\\\\\\x0a\\\\x1b\"} 0\n",
@@ -374,6 +426,7 @@ int main(void)
 	tcase_add_checked_fixture(fake, machine_make, machine_unmake);
 	tcase_add_test(fake, machine_facts);
 	tcase_add_loop_test(fake, side, 0, (int)ARRAY_SIZE(sides));
+	tcase_add_loop_test(fake, rules_stay, 0, (int)ARRAY_SIZE(stays));
 	tcase_add_test(fake, rule_text);
 	tcase_add_test(fake, draft);
 	tcase_add_loop_test(fake, draft_interrupted, 0, 3);

@@ -146,9 +146,7 @@ static const struct {
 	{ 37, { 5, 10, 11, 8 } },
 	{ 32, { 5, 8, 8, 8 } }, /* all at the first floor */
 	{ 27, { 5, 8, 8, 3 } },
-	{ 17, { 5, 3, 3, 3 } },
-	{ 15, { 5, 3, 3, 1 } },
-	{ 10, { 5, 1, 1, 1 } }, /* more than there is: the terminal breaks the lines */
+	{ 10, { 5, 3, 3, 3 } }, /* more than there is: the terminal breaks the lines */
 };
 
 START_TEST(layout)

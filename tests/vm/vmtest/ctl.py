@@ -24,7 +24,8 @@ DEVICE = {
 GROUP = {
     'id': NUMBER, 'type': TEXT, 'boot_type': TEXT, 'target': MAYBE_TEXT,
     'state': TEXT, 'reason': MAYBE_TEXT, 'changed_usec': MAYBE_NUMBER,
-    'owner': TEXT, 'requires_direct': FLAG, 'rules': [RULE],
+    'owner': TEXT, 'requires_direct': FLAG, 'set_at_run_time': FLAG,
+    'drifted': FLAG, 'rules': [RULE],
     'last_error': ({'name': TEXT, 'message': TEXT}, None),
     'reserved_regions': [{'first': NUMBER, 'last': NUMBER, 'type': TEXT}],
     'devices': [DEVICE]}
