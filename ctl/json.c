@@ -65,6 +65,12 @@ void json_add_number(struct json_builder *b, json_object *parent, const char *ke
 	add(b, parent, key, json_object_new_uint64(number));
 }
 
+void json_add_decimal(struct json_builder *b, json_object *parent, const char *key, double number,
+		      const char *text)
+{
+	add(b, parent, key, json_object_new_double_s(number, text));
+}
+
 void json_add_bool(struct json_builder *b, json_object *parent, const char *key, bool value)
 {
 	add(b, parent, key, json_object_new_boolean(value));

@@ -4,6 +4,7 @@
 #include "ctl/display.h"
 #include "ctl/draft.h"
 #include "ctl/failure.h"
+#include "ctl/json.h"
 #include "ctl/machine.h"
 #include "ctl/model.h"
 #include "ctl/presence.h"
@@ -120,13 +121,23 @@ static int write_file(const struct ctl *ctl, const char *path, const char *text)
 
 	if (code == 0)
 		code = draft_commit(ctl, &draft);
-	if (code == 0 && ctl->term.legend) {
+	if (code == 0 && ctl->term.legend && !json_wanted(ctl)) {
 		_cleanup_free_ char *escaped = display_escape(path);
 
 		printf("Wrote %s. What it would change: iommu-policyctl plan --policy-dir=DIR\n",
 		       str_or(escaped, "?"));
 	}
 	return code;
+}
+
+static int print_json(const struct ctl *ctl, const char *path, const char *text)
+{
+	struct json_builder b = { 0 };
+	json_object *document = json_object_new_object();
+
+	json_add_text(&b, document, "file", path);
+	json_add_text(&b, document, "policy", text);
+	return json_print(ctl, &b, document);
 }
 
 int verb_generate(struct ctl *ctl, char **args, int n_args)
@@ -144,7 +155,9 @@ int verb_generate(struct ctl *ctl, char **args, int n_args)
 	if (!text)
 		return complain_memory();
 	if (n_args > 0)
-		return write_file(ctl, args[0], text);
-	fputs(text, stdout);
-	return EXIT_CODE_DONE;
+		code = write_file(ctl, args[0], text);
+	else if (!json_wanted(ctl))
+		fputs(text, stdout);
+	return code == 0 && json_wanted(ctl) ? print_json(ctl, n_args > 0 ? args[0] : NULL, text) :
+					       code;
 }

@@ -90,15 +90,30 @@ static int write_file(const struct ctl *ctl, const char *path, const struct metr
 	return code != 0 ? code : draft_commit(ctl, &draft);
 }
 
+static int print_json(const struct ctl *ctl, const struct metrics *metrics)
+{
+	struct json_builder b = { 0 };
+	json_object *samples = json_object_new_array();
+
+	metrics_document(&b, samples, metrics);
+	return json_print(ctl, &b, samples);
+}
+
 int verb_metrics(struct ctl *ctl, char **args, int n_args)
 {
 	_cleanup_(metrics_clear) struct metrics metrics = { 0 };
 	int loaded = load(ctl, &metrics), written = 0;
+	struct ctl plain = *ctl;
 
+	/* That failure was a document, and there is one a command. */
+	if (loaded != 0)
+		plain.arguments.json = JSON_OFF;
 	/* Also where it does not answer: a fleet sees what is written, not how this ends. */
 	if (n_args > 0)
-		written = write_file(ctl, args[0], &metrics);
-	else
+		written = write_file(&plain, args[0], &metrics);
+	else if (!json_wanted(ctl))
 		metrics_write(stdout, &metrics);
+	if (json_wanted(ctl) && loaded == 0 && written == 0)
+		written = print_json(ctl, &metrics);
 	return outcome_worse(loaded, written);
 }

@@ -366,6 +366,13 @@ static char *write_metrics(const struct metrics *metrics)
 	return text;
 }
 
+static void ck_sample(json_object *samples, size_t i, const char *wanted)
+{
+	ck_assert_str_eq(json_object_to_json_string_ext(json_object_array_get_idx(samples, i),
+							JSON_C_TO_STRING_NOSLASHESCAPE),
+			 wanted);
+}
+
 START_TEST(metrics_text)
 {
 	struct model_group groups[] = {
@@ -403,9 +410,26 @@ START_TEST(metrics_text)
 		"iommu_policy_reloads_total{result=\"failed\"} 1\n",
 	};
 	_cleanup_free_ char *text = write_metrics(&metrics), *down = NULL;
+	json_object *samples = json_object_new_array();
+	struct json_builder b = { 0 };
+	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
 		ck_assert_msg(strstr(text, lines[i]) != NULL, "%s: %s", lines[i], text);
+	metrics_document(&b, samples, &metrics);
+	ck_assert(!b.failed);
+	/* As many as there are lines that are no comments, with the same in them. */
+	for (const char *c = text; c && *c; c = strchr(c, '\n') + 1)
+		n += *c != '#';
+	ck_assert_uint_eq(json_object_array_length(samples), n);
+	ck_sample(samples, 0, "{\"name\":\"iommu_policy_up\",\"labels\":{},\"value\":1}");
+	ck_sample(samples, 1,
+		  "{\"name\":\"iommu_policy_info\",\"labels\":{\"version\":\"0.1\",\"mode\":\"audit\","
+		  "\"backend\":\"sysfs\"},\"value\":1}");
+	ck_sample(samples, n - 6,
+		  "{\"name\":\"iommu_policy_transaction_seconds_total\","
+		  "\"labels\":{\"result\":\"applied\"},\"value\":1.250001}");
+	json_object_put(samples);
 	metrics.up = false;
 	down = write_metrics(&metrics);
 	ck_assert_msg(strstr(down, "\niommu_policy_up 0\n") != NULL, "%s", down);

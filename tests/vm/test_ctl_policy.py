@@ -382,6 +382,8 @@ def test_set_permanent_makes_the_folder(vm, clean):
 
 def test_generate(vm, clean):
     assert 'There is none' in ctl(vm, 'generate')
+    assert document(vm, 'generate') == {'file': None,
+                                        'policy': ctl(vm, 'generate')}
     ctl(vm, 'set', vm.address('n0'), 'DMA-FQ')
     ctl(vm, 'set', vm.address('left'), 'DMA-FQ')
     text = ctl(vm, 'generate', prefix=NOBODY)
