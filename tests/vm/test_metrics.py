@@ -157,7 +157,7 @@ def test_a_daemon_that_does_not_answer(vm):
         assert done.status == 1, done
         assert 'reading the state of iommu-policyd: ' in done.stderr
     assert written.stdout == ''
-    text = vm.read(path)
+    text = vm.read_bytes(path).decode()
     assert text == printed.stdout
     check(text)
     assert parse(text) == {('iommu_policy_up', ''): 0}
