@@ -75,7 +75,6 @@ static void put_other_groups(FILE *f, const struct model *model)
 
 static void put_groups(FILE *f, const struct model *model)
 {
-	static const char drifted[] = "drifted:";
 	size_t n = 0;
 
 	put_family(f, "groups", "gauge", "IOMMU groups by state and default domain type.");
@@ -85,7 +84,7 @@ static void put_groups(FILE *f, const struct model *model)
 	put_other_groups(f, model);
 
 	for (size_t i = 0; i < model->n_groups; i++)
-		n += strncmp(model->groups[i].reason, drifted, strlen(drifted)) == 0;
+		n += model->groups[i].drifted;
 	put_family(f, "drifted_groups", "gauge",
 		   "Groups that somebody else has changed since the policy was applied.");
 	fprintf(f, "iommu_policy_drifted_groups %zu\n", n);

@@ -215,7 +215,7 @@ int permanent_prepare(struct ctl *ctl, uint32_t group, enum domain domain, struc
 	int r;
 
 	*ret = (struct draft){ 0 };
-	r = model_load(ctl, MODEL_OBJECTS, &model);
+	r = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER, &model);
 	if (r != 0)
 		return r;
 	r = machine_read(&machine);

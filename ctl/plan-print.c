@@ -131,17 +131,30 @@ static int print_difference(const struct ctl *ctl, const struct plan *plan)
 	return EXIT_CODE_DONE;
 }
 
-static void print_summary(const struct counts *counts)
+static int print_prose(const struct ctl *ctl, const char *text)
 {
-	if (counts->changing + counts->waiting + counts->refused == 0)
-		printf("Nothing to do: ");
-	else
-		printf("%zu would change, %zu would wait, %zu %s held back; ", counts->changing,
-		       counts->waiting, counts->refused, counts->refused == 1 ? "is" : "are");
-	printf("%zu %s as the policy wants.\n", counts->settled,
-	       counts->settled == 1 ? "group is" : "groups are");
-	if (counts->waiting > 0)
-		printf("'iommu-policyctl apply --rebind' unbinds drivers instead of waiting for them.\n");
+	return display_print_wrapped(stdout, text,
+				     &(struct display_wrap){ .width = ctl->term.width });
+}
+
+static int print_summary(const struct ctl *ctl, const struct counts *counts)
+{
+	bool none = counts->changing + counts->waiting + counts->refused == 0;
+	char todo[128] = "Nothing to do:", text[256];
+	int r;
+
+	if (!none)
+		snprintf(todo, sizeof(todo), "%zu would change, %zu would wait, %zu %s held back;",
+			 counts->changing, counts->waiting, counts->refused,
+			 counts->refused == 1 ? "is" : "are");
+	snprintf(text, sizeof(text), "%s %zu %s as the policy wants.", todo, counts->settled,
+		 counts->settled == 1 ? "group is" : "groups are");
+	r = print_prose(ctl, text);
+	if (r >= 0 && counts->waiting > 0)
+		r = print_prose(
+			ctl,
+			"'iommu-policyctl apply --rebind' unbinds drivers instead of waiting for them.");
+	return r;
 }
 
 /* What the answer does not rest on, for whoever takes it for the daemon's. */
@@ -154,8 +167,7 @@ static int print_absence(const struct ctl *ctl, const struct plan *plan)
 		 "at boot are not known, so that auto keeps what there is, and users of the devices "
 		 "were not looked for.",
 		 plan->folder ? "those" : "its");
-	if (display_print_wrapped(stdout, text,
-				  &(struct display_wrap){ .width = ctl->term.width }) < 0)
+	if (print_prose(ctl, text) < 0)
 		return complain_memory();
 	if (plan->no_policy)
 		puts("The policy files that it would read have errors (see: iommu-policyctl check); "
@@ -228,7 +240,7 @@ int plan_print(const struct ctl *ctl, const struct plan *plan)
 	code = plan->folder ? print_difference(ctl, plan) : print_present(ctl, plan, &counts);
 	if (code != EXIT_CODE_DONE || !ctl->term.legend)
 		return code;
-	if (!plan->folder)
-		print_summary(&counts);
+	if (!plan->folder && print_summary(ctl, &counts) < 0)
+		return complain_memory();
 	return plan->daemon ? EXIT_CODE_DONE : print_absence(ctl, plan);
 }

@@ -99,7 +99,8 @@ static int ask_daemon(struct ctl *ctl, const struct machine *machine)
 			"only iommu-policyd knows the types at boot, and it is not running (systemctl start iommu-policyd, or --all for all groups)");
 		return EXIT_CODE_FAILED;
 	}
-	code = model_load(ctl, MODEL_OBJECTS, &model);
+	/* Without BootType, of a daemon that is too old, each group would seem to have another type now. */
+	code = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER, &model);
 	for (size_t i = 0; i < machine->n_groups && code == 0; i++) {
 		struct machine_group *group = machine->groups[i];
 		const struct model_group *known =

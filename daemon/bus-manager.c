@@ -126,6 +126,7 @@ static int set_type(struct manager *m, sd_bus_message *message, struct group *gr
 	group->override = override;
 	group->has_override = true;
 	group_store_save(group);
+	bus_group_changed(m, group);
 	return request(m, message, group, triggers, error);
 }
 

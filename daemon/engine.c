@@ -243,24 +243,16 @@ static void set_drifted(struct manager *m, struct group *group)
 	engine_tell(m, group, &news);
 }
 
-static bool has_endpoint(const struct group *group)
-{
-	for (size_t i = 0; i < group->n_devices; i++)
-		if (!group->devices[i]->attributes.bridge)
-			return true;
-	return false;
-}
-
 static void pursue_target(struct manager *m, struct group *group, unsigned triggers, bool changed)
 {
 	struct way_options options = { .rebind = triggers & TRIGGER_REBIND };
 	_cleanup_free_ char *reason = NULL;
+	const char *refusal = way_refusal(group);
 	bool lacking, drifted;
 	enum way way = way_choose(group, &options, &lacking, &reason);
 
-	if (group->decision.target == DOMAIN_BLOCKED && !has_endpoint(group)) {
-		engine_set_state(m, group, STATE_REFUSED, PROBLEM_KERNEL_REFUSED,
-			  "the group has nothing but bridges, which cannot be blocked");
+	if (refusal) {
+		engine_set_state(m, group, STATE_REFUSED, PROBLEM_KERNEL_REFUSED, refusal);
 		decided_first_time(group);
 		return;
 	}

@@ -91,6 +91,44 @@ START_TEST(every_member_that_changes_something_is_authorized)
 }
 END_TEST
 
+static bool group_flag(const char *property, const struct group *group)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+	int value = -1;
+
+	ck_assert_int_ge(sd_bus_message_new_signal(fake.m.bus, &message, "/", "a.b", "C"), 0);
+	for (const sd_bus_vtable *v = bus_group_vtable; v->type != _SD_BUS_VTABLE_END; v++)
+		if (v->type == _SD_BUS_VTABLE_PROPERTY && strcmp(v->x.property.member, property) == 0)
+			ck_assert_int_ge(v->x.property.get(fake.m.bus, "/", "a.b", property, message,
+							   (void *)group, &error), 0);
+	ck_assert_int_ge(sd_bus_message_seal(message, 1, 0), 0);
+	ck_assert_int_gt(sd_bus_message_read(message, "b", &value), 0);
+	return value;
+}
+
+START_TEST(flags_of_a_group)
+{
+	static const struct {
+		struct group group;
+		bool direct, set, drifted;
+	} table[] = {
+		{ { .state = STATE_COMPLIANT }, false, false, false },
+		{ { .requires_direct = true }, true, false, false },
+		{ { .has_override = true }, false, true, false },
+		{ { .state = STATE_PENDING, .drifted = true }, false, false, true },
+		/* Also where no rule wishes the quarantine any more. */
+		{ { .state = STATE_UNMANAGED, .claim_lost = true }, false, false, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		ck_assert_int_eq(group_flag("RequiresDirect", &table[i].group), table[i].direct);
+		ck_assert_int_eq(group_flag("SetAtRunTime", &table[i].group), table[i].set);
+		ck_assert_int_eq(group_flag("Drifted", &table[i].group), table[i].drifted);
+	}
+}
+END_TEST
+
 START_TEST(nobody_without_a_name)
 {
 	struct fake_answer answer;
@@ -370,6 +408,7 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, every_member_that_changes_something_is_authorized);
+	tcase_add_test(tcase, flags_of_a_group);
 	tcase_add_test(tcase, nobody_without_a_name);
 	tcase_add_test(tcase, root_is_not_asked_about);
 	tcase_add_test(tcase, who_has_gone_is_refused);

@@ -29,6 +29,9 @@ static void machine_make(void)
 		  "kernel/iommu_groups/12/reserved_regions");
 	fake_device("0000:3c:00.0", 12, NULL);
 	fake_file("removable\n", "devices/pci0000:00/0000:00:1c.0/0000:3c:00.0/removable");
+	fake_group(15, "DMA");
+	fake_device("0000:3d:00.0", 15, NULL);
+	fake_file("0x060400\n", "devices/pci0000:00/0000:00:1c.0/0000:3d:00.0/class");
 	ck_assert_int_eq(machine_read(&machine), 0);
 }
 
@@ -42,7 +45,7 @@ START_TEST(machine_facts)
 {
 	const struct group_facts *facts;
 
-	ck_assert_uint_eq(machine.n_groups, 2);
+	ck_assert_uint_eq(machine.n_groups, 3);
 	ck_assert_ptr_null(machine_group(&machine, 1));
 	facts = machine_group_facts(machine_group(&machine, 7));
 	ck_assert_uint_eq(facts->n_devices, 2);
@@ -99,6 +102,11 @@ static const struct {
 	{ 12, "[a]\nmatch-class = 02\ndomain = auto\n", "identity", "compliant", "nothing",
 	  "type at boot is not known", "[a] " },
 	{ 12, "[a]\nmatch-class = 02\ndomain = DMA\n", "DMA", "compliant", "write", "wished", "[a] " },
+	/* A bridge alone, which can have any type but that. */
+	{ 15, "[a]\nmatch-address = 0000:3d:00.0\ndomain = blocked\n", "blocked", "refused", "nothing",
+	  "nothing but bridges", "[a] " },
+	{ 15, "[a]\nmatch-address = 0000:3d:00.0\ndomain = identity\n", "identity", "compliant", "write",
+	  "wished", "[a] " },
 };
 
 START_TEST(side)
@@ -120,6 +128,56 @@ START_TEST(side)
 	ck_assert_msg(strncmp(origin, sides[_i].origin, strlen(sides[_i].origin)) == 0, "%s", origin);
 	if (got->n_rules > 0)
 		ck_assert_msg(strstr(origin, "/test.conf:1") != NULL, "%s", origin);
+}
+END_TEST
+
+/* Of group 7 in force: [a] with these words for its first device, [b] with DMA for the second. */
+static const struct {
+	const char *first, *candidate, *files;
+	bool stays;
+} stays[] = {
+#define B "\n[b]\nmatch-address = " SECOND "\ndomain = DMA\n"
+#define A "[a]\nmatch-address = " FIRST "\ndomain = DMA-FQ\n"
+	{ "a", A B, A B, true },
+	{ "a", "# elsewhere\n\n" A "description = other\n" B, A B, true },
+	{ "a", B A, NULL, true },
+	/* Without the files, and where they have another rule by now, what the bus tells has to do. */
+	{ "a", A "rebind = always\n" B, NULL, true },
+	{ "a", A "rebind = always\n" B, "[c]\nmatch-class = 02\ndomain = DMA\n", true },
+	{ "a", A "rebind = always\n" B, A B, false },
+	{ "a", A "force = yes\n" B, A B, false },
+	{ "a", A "driver = vfio-pci\n" B, A B, false },
+	{ "a", A, A B, false },
+	{ "a", B, A B, false },
+	{ "a", "# nothing\n", A B, false },
+	{ "a", A B "[z]\nmatch-address = " FIRST "\ndomain = DMA-FQ\n", A B, false },
+	{ "a", "[a]\nmatch-address = " FIRST "\ndomain = identity\n" B, A B, false },
+	/* No rule for the first one. */
+	{ NULL, B, B, true },
+	{ NULL, A B, B, false },
+#undef A
+#undef B
+};
+
+START_TEST(rules_stay)
+{
+	struct model_device devices[] = {
+		{ .address = (char *)SECOND, .rule = { .name = (char *)"b" }, .wish = (char *)"DMA" },
+		{ .address = (char *)FIRST,
+		  .rule = { .name = (char *)str_or(stays[_i].first, "") },
+		  .wish = (char *)(stays[_i].first ? "DMA-FQ" : "") },
+	};
+	struct model_device *members[] = { &devices[0], &devices[1] };
+	struct model_group known = { .id = 7, .devices = members, .n_devices = 2 };
+	_cleanup_(policy_freep) struct policy *candidate = parse(stays[_i].candidate);
+	_cleanup_(policy_freep) struct policy *files =
+		stays[_i].files ? parse(stays[_i].files) : NULL;
+	const struct machine_group *group = machine_group(&machine, 7);
+
+	ck_assert_int_eq(plan_rules_stay(group, &known, files, candidate), stays[_i].stays);
+	/* One came or went: the daemon will have decided anew by then. */
+	known.n_devices = 1;
+	ck_assert(!plan_rules_stay(group, &known, files, candidate));
 }
 END_TEST
 
@@ -265,8 +323,10 @@ START_TEST(metrics_text)
 	struct model_group groups[] = {
 		{ .state = "compliant", .type = "DMA", .reason = "" },
 		{ .state = "compliant", .type = "DMA", .reason = "" },
-		{ .state = "pending", .type = "identity", .reason = "drifted: somebody else wrote it" },
-		{ .state = "asleep", .type = "", .reason = "" },
+		{ .state = "pending", .type = "identity", .reason = "wished", .drifted = true },
+		/* Of a quarantine whose claim somebody ended, and that no rule wishes any more. */
+		{ .state = "unmanaged", .type = "blocked", .reason = "no rule", .drifted = true },
+		{ .state = "asleep", .type = "", .reason = "drifted: not a word that counts" },
 	};
 	struct metrics_transactions transactions[] = { { "applied", 3, 1250001 }, { "odd\"\\\n", 0, 0 } };
 	struct metrics metrics = {
@@ -286,7 +346,7 @@ START_TEST(metrics_text)
 		"iommu_policy_groups{state=\"compliant\",type=\"DMA\"} 2\n",
 		"iommu_policy_groups{state=\"failed\",type=\"DMA\"} 0\n",
 		"iommu_policy_groups{state=\"asleep\",type=\"unknown\"} 1\n",
-		"iommu_policy_drifted_groups 1\n",
+		"iommu_policy_drifted_groups 2\n",
 		"iommu_policy_transactions_total{result=\"applied\"} 3\n",
 		"iommu_policy_transaction_seconds_total{result=\"applied\"} 1.250001\n",
 		"iommu_policy_transactions_total{result=\"odd\\\"\\\\\\n\"} 0\n",
@@ -318,6 +378,7 @@ int main(void)
 	tcase_add_checked_fixture(fake, machine_make, machine_unmake);
 	tcase_add_test(fake, machine_facts);
 	tcase_add_loop_test(fake, side, 0, (int)ARRAY_SIZE(sides));
+	tcase_add_loop_test(fake, rules_stay, 0, (int)ARRAY_SIZE(stays));
 	tcase_add_test(fake, rule_text);
 	tcase_add_test(fake, draft);
 	suite_add_tcase(suite, fake);

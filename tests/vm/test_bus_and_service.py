@@ -179,6 +179,7 @@ def test_properties_agree_with_the_kernel(vm, hot):
         assert group['Target'] == ('identity' if mine else '')
         assert group['BootType'] == 'DMA'
         assert group['Rules'] == ([[POLICY, 1, '8086:10d3']] if mine else [])
+        assert not group['SetAtRunTime'] and not group['Drifted']
         assert group['LastError'] == ['', '']
         assert group['ChangedUSec'] > 0 or not mine
 

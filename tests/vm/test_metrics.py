@@ -142,6 +142,30 @@ def test_the_timer(vm):
                f'systemctl start {policyd.UNIT}; rm -f {FILE}')
 
 
+def test_a_daemon_that_does_not_answer(vm):
+    """It ends with 1, and the file and the text tell it all the same."""
+    path = '/run/silent.prom'
+    pid = vm.out(f'systemctl show {policyd.UNIT} -p MainPID --value').strip()
+    command = ['env', 'SYSTEMD_BUS_TIMEOUT=2', 'iommu-policyctl', 'metrics']
+    vm.run(['kill', '-STOP', pid])
+    try:
+        written = vm.run([*command, path], check=False)
+        printed = vm.run(command, check=False)
+    finally:
+        vm.run(['kill', '-CONT', pid])
+    for done in (written, printed):
+        assert done.status == 1, done
+        assert 'reading the state of iommu-policyd: ' in done.stderr
+    assert written.stdout == ''
+    text = vm.read_bytes(path).decode()
+    assert text == printed.stdout
+    check(text)
+    assert parse(text) == {('iommu_policy_up', ''): 0}
+    # It has not gone, and the next file has everything again.
+    vm.run(['iommu-policyctl', 'metrics', path])
+    assert parse(vm.read(path))['iommu_policy_up', ''] == 1
+
+
 def test_the_unit_is_hardened(vm):
     found = json.loads(vm.out(
         ['systemd-analyze', 'security', '--json=short', '--no-pager',
