@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ctl/failure.h"
 #include "daemon/inventory.h"
 #include "daemon/way.h"
 
@@ -139,6 +140,18 @@ int machine_read(struct machine *ret)
 			return r;
 		}
 	}
+	return 0;
+}
+
+int machine_load(const struct ctl *ctl, struct machine *ret)
+{
+	int r = machine_read(ret);
+
+	if (r == -ENOMEM)
+		return complain_memory();
+	if (r < 0)
+		return failure_complain(ctl, EXIT_CODE_FAILED, -r,
+					"reading the IOMMU groups below /sys: %s", strerror(-r));
 	return 0;
 }
 

@@ -134,19 +134,6 @@ static int load_from_daemon(struct ctl *ctl, struct plan *plan)
 	return r < 0 ? bus_complain(ctl, "asking for the plan", &error, r) : 0;
 }
 
-static int read_machine(struct machine *ret)
-{
-	int r = machine_read(ret);
-
-	if (r == -ENOMEM)
-		return complain_memory();
-	if (r < 0) {
-		complain("reading the IOMMU groups below /sys: %s", strerror(-r));
-		return EXIT_CODE_FAILED;
-	}
-	return 0;
-}
-
 static int add_group(struct plan *plan, const struct machine_group *group,
 		     struct plan_item **ret)
 {
@@ -164,7 +151,7 @@ static int load_from_sys(struct ctl *ctl, struct plan *plan)
 	r = policy_load(NULL, policy_default_dirs, &policy, &errors);
 	if (r < 0)
 		return policy_read_failed(ctl, r, &errors);
-	code = read_machine(&machine);
+	code = machine_load(ctl, &machine);
 	if (code != 0)
 		return code;
 	for (size_t i = 0; i < machine.n_groups && r == 0; i++) {
@@ -268,7 +255,7 @@ int plan_load_folder(struct ctl *ctl, const char *folder, struct plan *ret)
 	int r, code;
 
 	*ret = (struct plan){ .folder = folder };
-	code = policy_folder_check(folder);
+	code = policy_folder_check(ctl, folder);
 	if (code != 0)
 		return code;
 	r = policy_load(NULL, folders, &candidate, &errors);
@@ -276,7 +263,7 @@ int plan_load_folder(struct ctl *ctl, const char *folder, struct plan *ret)
 		return policy_read_failed(ctl, r, &errors);
 	code = load_in_force(ctl, ret, &model, &present);
 	if (code == 0)
-		code = read_machine(&machine);
+		code = machine_load(ctl, &machine);
 	if (code != 0)
 		return code;
 	for (size_t i = 0; i < machine.n_groups && r == 0; i++)

@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
 
+#include "config.h"
+
 #include "ctl/agent.h"
 #include "ctl/bus.h"
 #include "ctl/describe.h"
 #include "ctl/display.h"
 #include "ctl/document.h"
 #include "ctl/events-json.h"
+#include "ctl/json.h"
 #include "ctl/names.h"
 #include "ctl/options.h"
 #include "ctl/pager.h"
@@ -319,7 +322,11 @@ START_TEST(agent)
 {
 	struct ctl ctl = { 0 };
 
+#if ENABLE_POLKIT
 	ck_assert(agent_wanted(&ctl, 1000, true));
+#else
+	ck_assert(!agent_wanted(&ctl, 1000, true));
+#endif
 	ck_assert(!agent_wanted(&ctl, 0, true));
 	ck_assert(!agent_wanted(&ctl, 1000, false));
 	ctl.arguments.host = "box";
@@ -410,6 +417,28 @@ START_TEST(documents)
 }
 END_TEST
 
+/* What a terminal may obey is escaped in documents, and means the same to a program. */
+START_TEST(documents_are_harmless)
+{
+	static const char text[] = "a\x1b[1m\x7f\xc2\x9b\xe2\x80\xae\xf3\xa0\x80\x81\u00e9\u65e5z\n";
+	struct ctl ctl = { .arguments.json = JSON_SHORT };
+	json_object *document = json_object_new_object();
+	struct json_builder b = { 0 };
+	char printed[256];
+	FILE *keep = stdout;
+
+	json_add_text(&b, document, "text", text);
+	stdout = fmemopen(printed, sizeof(printed), "w");
+	ck_assert_int_eq(json_print(&ctl, &b, document), EXIT_CODE_DONE);
+	fclose(stdout);
+	stdout = keep;
+	ck_assert_str_eq(printed, "{\"text\":\"a\\u001b[1m\\u007f\\u009b\\u202e\\udb40\\udc01\u00e9\u65e5z\\n\"}\n");
+	document = json_tokener_parse(printed);
+	ck_assert_str_eq(json_object_get_string(json_object_object_get(document, "text")), text);
+	json_object_put(document);
+}
+END_TEST
+
 START_TEST(options_in_order)
 {
 	size_t n = 0;
@@ -438,6 +467,7 @@ int main(void)
 	tcase_add_test(tc, content);
 	tcase_add_test(tc, property_keys);
 	tcase_add_test(tc, documents);
+	tcase_add_test(tc, documents_are_harmless);
 	tcase_add_test(tc, options_in_order);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

@@ -309,8 +309,11 @@ def test_set_permanent(vm, clean):
     assert ctl(vm, 'plan', '--no-legend') == ''
 
     # Its own file it may replace; nothing else is left in the folder.
-    text = ctl(vm, 'set', address, 'DMA', '--permanent', '--rebind')
-    assert f'Replaced {path}.' in text
+    done = vm.run(['iommu-policyctl', 'set', address, 'DMA', '--permanent',
+                   '--rebind'])
+    assert f'Replaced {path}.' in done.stdout
+    assert f'{path} has rebind = always: later changes of the group unbind' \
+        in done.stderr
     assert vm.read(path).splitlines()[-1] == 'rebind = always'
     assert vm.type_of('n0') == 'DMA'
     assert vm.out(f'ls -A {policyd.FOLDER}').strip() == path.split('/')[-1]
@@ -336,6 +339,13 @@ def test_set_permanent_that_would_not_do(vm, clean):
         assert done.status == status, done
         assert vm.type_of('n0') == 'DMA'
         assert '.90-set' not in vm.out(f'ls -A {policyd.FOLDER}')
+        # A program need not read the sentence.
+        again = vm.run([*prefix, 'iommu-policyctl', 'set', address, 'DMA-FQ',
+                        '--permanent', '--json=short', *more], check=False)
+        assert (again.status, again.stderr) == (status, done.stderr)
+        error = json.loads(again.stdout)['error']
+        assert error['message'] in again.stderr
+        assert error['name'].startswith('org.freedesktop.DBus.Error.')
         return done.stderr
 
     assert 'do it as root' in refused(1, prefix=NOBODY)
@@ -372,6 +382,8 @@ def test_set_permanent_makes_the_folder(vm, clean):
 
 def test_generate(vm, clean):
     assert 'There is none' in ctl(vm, 'generate')
+    assert document(vm, 'generate') == {'file': None,
+                                        'policy': ctl(vm, 'generate')}
     ctl(vm, 'set', vm.address('n0'), 'DMA-FQ')
     ctl(vm, 'set', vm.address('left'), 'DMA-FQ')
     text = ctl(vm, 'generate', prefix=NOBODY)

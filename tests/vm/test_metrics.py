@@ -76,6 +76,11 @@ def test_what_is_told(vm):
     assert found['iommu_policy_transactions_total', 'result="applied"'] >= 1
     assert found['iommu_policy_transaction_seconds_total',
                  'result="applied"'] > 0
+    samples = json.loads(vm.out(['iommu-policyctl', '--json', 'metrics']))
+    assert {(sample['name'],
+             ','.join(f'{name}="{value}"'
+                      for name, value in sample['labels'].items())):
+            sample['value'] for sample in samples} == parse(metrics(vm))
     # As nobody in particular: reads are open.
     assert vm.run(['setpriv', '--reuid=nobody', '--regid=nogroup',
                    '--clear-groups', '--', 'iommu-policyctl', 'metrics']
