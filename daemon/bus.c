@@ -351,6 +351,8 @@ static int connect_bus(struct manager *m)
 	    (r = sd_bus_set_bus_client(m->bus, true)) < 0 || (r = sd_bus_set_watch_bind(m->bus, true)) < 0 ||
 	    (r = sd_bus_set_connected_signal(m->bus, true)) < 0 ||
 	    (r = sd_bus_set_exit_on_disconnect(m->bus, false)) < 0 || (r = sd_bus_set_trusted(m->bus, false)) < 0 ||
+	    /* No member takes a file descriptor, and a call that waits would keep what it came with open. */
+	    (r = sd_bus_negotiate_fds(m->bus, false)) < 0 ||
 	    (r = bus_add_objects(m)) < 0 ||
 	    (r = sd_bus_match_signal_async(m->bus, NULL, "org.freedesktop.DBus.Local", NULL,
 					   "org.freedesktop.DBus.Local", "Connected", on_connected, NULL, m)) < 0 ||
@@ -383,8 +385,11 @@ int bus_start(struct manager *m)
 
 void bus_stop(struct manager *m)
 {
-	if (m->bus && sd_bus_is_ready(m->bus) > 0)
-		sd_bus_flush(m->bus);
+	uint64_t n;
+
+	/* Not sd_bus_flush(): it would wait for a bus that does not read for as long as that likes. */
+	if (ready(m) && sd_bus_get_n_queued_write(m->bus, &n) >= 0 && n > 0)
+		log_debug("Leaving the bus, which has not taken %llu messages", (unsigned long long)n);
 	disconnect(m);
 	m->flush_source = sd_event_source_disable_unref(m->flush_source);
 	m->bus_retry_source = sd_event_source_disable_unref(m->bus_retry_source);

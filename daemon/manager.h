@@ -79,7 +79,9 @@ struct manager {
 	bool dirty; /* a property of the manager's may have changed */
 	struct bus_told told;
 	struct waiter *waiters;
-	struct asked *asked; /* see bus-auth.h */
+	struct asked *asked, *asked_polkit; /* see bus-auth.h */
+	size_t n_asked; /* in both */
+	void *callers; /* whose they are, a tree */
 	sd_bus_slot *gone_slot; /* tells of callers that go, while polkit is asked about any */
 	unsigned long long questions; /* to polkit, so far */
 

@@ -28,6 +28,9 @@ static void teardown(void)
 {
 	fake_bus_stop(&fake);
 	ck_assert_ptr_null(fake.m.asked);
+	ck_assert_ptr_null(fake.m.asked_polkit);
+	ck_assert_uint_eq(fake.m.n_asked, 0);
+	ck_assert_ptr_null(fake.m.callers);
 	ck_assert_ptr_null(fake.m.gone_slot);
 }
 
@@ -180,7 +183,7 @@ START_TEST(polkit_decides)
 		ck_assert_str_eq(fake.action, BUS_ACTION_RESTORE);
 		ck_assert_str_eq(answer.error, table[i].text ? NOT_AUTHORIZED : NO_GROUP);
 		ck_assert_msg(!table[i].text || strstr(answer.text, table[i].text), "%zu: %s", i, answer.text);
-		ck_assert_ptr_null(fake.m.asked);
+		ck_assert_uint_eq(fake.m.n_asked, 0);
 	}
 	ck_assert_uint_eq(fake.n_checks, ARRAY_LEN(table));
 }
@@ -227,7 +230,7 @@ START_TEST(a_caller_that_goes)
 	ck_assert_ptr_nonnull(fake.m.gone_slot);
 	fake_bus_gone(&fake, ":1.70");
 	ck_assert_uint_eq(fake.n_cancelled, 2);
-	ck_assert_ptr_null(fake.m.asked);
+	ck_assert_uint_eq(fake.m.n_asked, 0);
 	ck_assert_ptr_null(fake.m.gone_slot);
 }
 END_TEST
@@ -283,6 +286,41 @@ START_TEST(polkit_is_not_asked)
 END_TEST
 #endif
 
+/* Nobody's user is known yet: one user, with as many connections as dbus-daemon allows, must leave room for root. */
+START_TEST(limits_before_the_bus_tells_who_calls)
+{
+	static struct fake_answer answers[BUS_AUTH_MAX + 2];
+	const size_t of_user = 256 * BUS_AUTH_MAX_CALLER;
+	char sender[16];
+	size_t n = 0;
+
+	fake.user_silent = true;
+	for (size_t i = 0; i < BUS_AUTH_MAX; i++) {
+		if (i == of_user) {
+			fake.user_silent = false;
+			fake.uid = 0;
+			fake_bus_call(&fake, ":1.2", MANAGER, "Restore", "u", &answers[BUS_AUTH_MAX]);
+			ck_assert_str_eq(answers[BUS_AUTH_MAX].error, NO_GROUP);
+			fake.user_silent = true;
+		}
+		snprintf(sender, sizeof(sender), ":1.%zu", 100 + i / BUS_AUTH_MAX_CALLER);
+		fake_bus_call(&fake, sender, MANAGER, "Restore", "u", &answers[i]);
+		ck_assert(!answers[i].here);
+		/* Not one more of the same connection. */
+		if (i == BUS_AUTH_MAX_CALLER - 1) {
+			fake_bus_call(&fake, sender, MANAGER, "Restore", "u", &answers[BUS_AUTH_MAX]);
+			ck_assert_str_eq(answers[BUS_AUTH_MAX].error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+		}
+	}
+	ck_assert_uint_eq(fake.m.n_asked, BUS_AUTH_MAX);
+	fake_bus_call(&fake, ":1.2", MANAGER, "Restore", "u", &answers[BUS_AUTH_MAX + 1]);
+	ck_assert_str_eq(answers[BUS_AUTH_MAX + 1].error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+	for (size_t i = 0; i < BUS_AUTH_MAX; i++)
+		n += answers[i].here;
+	ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
 START_TEST(arguments_that_are_too_long)
 {
 	static char text[BUS_AUTH_MAX_BYTES + 1];
@@ -322,6 +360,39 @@ START_TEST(a_bus_that_does_not_read)
 	/* It is read again, and answers come as before. */
 	fake_bus_call(&fake, ":1.7", MANAGER, "Plan", "", &answers[0]);
 	ck_assert_str_eq(answers[0].error, "");
+}
+END_TEST
+
+/* Check ends a test that takes too long, as one with sd_bus_flush() in bus_stop() would. */
+START_TEST(stop_does_not_wait_for_a_bus_that_does_not_read)
+{
+	static struct fake_answer answers[20 * BUS_BACKLOG_MAX];
+	uint64_t n = 0;
+
+	for (size_t i = 0; i < ARRAY_LEN(answers) && n == 0; i++) {
+		fake_bus_send(&fake, ":1.7", "org.freedesktop.DBus.Introspectable", "Introspect", &answers[i]);
+		while (sd_bus_process(fake.m.bus, NULL) > 0)
+			;
+		ck_assert_int_ge(sd_bus_get_n_queued_write(fake.m.bus, &n), 0);
+	}
+	ck_assert_uint_gt(n, 0);
+	bus_stop(&fake.m);
+	ck_assert_ptr_null(fake.m.bus);
+}
+END_TEST
+
+START_TEST(no_file_descriptors_are_taken)
+{
+	struct fake_bus joining = {};
+
+	ck_assert_int_eq(setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus", 1), 0);
+	ck_assert_int_ge(sd_event_new(&joining.m.event), 0);
+	ck_assert_int_eq(bus_start(&joining.m), 0);
+	ck_assert_ptr_nonnull(joining.m.bus);
+	/* Said at once only if none are; otherwise it would depend on the bus. */
+	ck_assert_int_eq(sd_bus_can_send(joining.m.bus, 'h'), 0);
+	bus_stop(&joining.m);
+	sd_event_unref(joining.m.event);
 }
 END_TEST
 
@@ -382,8 +453,11 @@ int main(void)
 #else
 	tcase_add_test(tcase, polkit_is_not_asked);
 #endif
+	tcase_add_test(tcase, limits_before_the_bus_tells_who_calls);
 	tcase_add_test(tcase, arguments_that_are_too_long);
 	tcase_add_test(tcase, a_bus_that_does_not_read);
+	tcase_add_test(tcase, stop_does_not_wait_for_a_bus_that_does_not_read);
+	tcase_add_test(tcase, no_file_descriptors_are_taken);
 	tcase_add_test(tcase, digests);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

@@ -28,6 +28,8 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 
 	if (sd_bus_message_is_method_call(message, DRIVER, "GetConnectionUnixUser")) {
 		fake->n_users++;
+		if (fake->user_silent)
+			return 1;
 		if (fake->user_error)
 			return sd_bus_error_setf(error, fake->user_error, "no such name");
 		return sd_bus_reply_method_return(message, "u", fake->uid);

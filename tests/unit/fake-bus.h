@@ -16,6 +16,7 @@ struct fake_bus {
 	const char *polkit_error; /* of the question to polkit; NULL: it is answered */
 	int allowed, challenge; /* polkit's answer */
 	bool silent; /* polkit leaves what it is asked unanswered */
+	bool user_silent; /* the bus leaves unanswered who calls */
 	unsigned n_users, n_checks, n_cancelled;
 	char action[64]; /* what polkit was asked last */
 	unsigned flags; /* … with these */
