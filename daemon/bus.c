@@ -248,6 +248,7 @@ static void disconnect(struct manager *m)
 	bus_waiters_free(m);
 	bus_auth_free(m);
 	m->bus = sd_bus_close_unref(m->bus);
+	m->backlog_calls = m->backlog_usec = 0;
 	for (size_t i = 0; i < m->inventory.n_groups; i++)
 		m->inventory.groups[i]->published = false;
 	for (size_t i = 0; i < m->inventory.n_devices; i++)
@@ -260,14 +261,12 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
 
 	(void)s;
 	(void)usec;
-	if (connect_bus(m) < 0) {
-		sd_event_source_set_time_relative(m->bus_retry_source, RETRY_USEC);
-		sd_event_source_set_enabled(m->bus_retry_source, SD_EVENT_ONESHOT);
-	}
+	if (connect_bus(m) < 0)
+		bus_join_anew(m);
 	return 0;
 }
 
-static void retry_later(struct manager *m)
+void bus_join_anew(struct manager *m)
 {
 	sd_event_source_set_time_relative(m->bus_retry_source, RETRY_USEC);
 	sd_event_source_set_enabled(m->bus_retry_source, SD_EVENT_ONESHOT);
@@ -281,7 +280,7 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
 	(void)error;
 	/* The bus may be restarted; it is not to be freed while it calls us. */
 	log_debug("The bus has gone; joining again when it is back");
-	retry_later(m);
+	bus_join_anew(m);
 	return 0;
 }
 
@@ -359,7 +358,10 @@ static int connect_bus(struct manager *m)
 	    (r = sd_bus_match_signal_async(m->bus, NULL, "org.freedesktop.DBus.Local", NULL,
 					   "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, m)) < 0 ||
 	    (r = sd_bus_start(m->bus)) < 0 ||
-	    (r = sd_bus_request_name_async(m->bus, NULL, BUS_NAME, 0, on_name, m)) < 0 ||
+	    /* From ourselves: a bus that reads nothing from a connection may not have seen that it was closed. */
+	    (r = sd_bus_request_name_async(m->bus, NULL, BUS_NAME,
+					   SD_BUS_NAME_ALLOW_REPLACEMENT | SD_BUS_NAME_REPLACE_EXISTING, on_name,
+					   m)) < 0 ||
 	    (r = sd_bus_attach_event(m->bus, m->event, BUS_PRIORITY)) < 0) {
 		log_debug("Cannot join the bus: %s", strerror(-r));
 		disconnect(m);
@@ -376,10 +378,11 @@ int bus_start(struct manager *m)
 	    (r = sd_event_source_set_enabled(m->flush_source, SD_EVENT_OFF)) < 0 ||
 	    (r = sd_event_source_set_priority(m->flush_source, BUS_PRIORITY)) < 0 ||
 	    (r = sd_event_add_time_relative(m->event, &m->bus_retry_source, CLOCK_MONOTONIC, 0, 0, on_retry, m)) < 0 ||
-	    (r = sd_event_source_set_enabled(m->bus_retry_source, SD_EVENT_OFF)) < 0)
+	    (r = sd_event_source_set_enabled(m->bus_retry_source, SD_EVENT_OFF)) < 0 ||
+	    (r = bus_backlog_watch(m)) < 0)
 		return r;
 	if (connect_bus(m) < 0)
-		retry_later(m);
+		bus_join_anew(m);
 	return 0;
 }
 
@@ -391,6 +394,7 @@ void bus_stop(struct manager *m)
 	if (ready(m) && sd_bus_get_n_queued_write(m->bus, &n) >= 0 && n > 0)
 		log_debug("Leaving the bus, which has not taken %llu messages", (unsigned long long)n);
 	disconnect(m);
+	bus_backlog_unwatch(m);
 	m->flush_source = sd_event_source_disable_unref(m->flush_source);
 	m->bus_retry_source = sd_event_source_disable_unref(m->bus_retry_source);
 }

@@ -78,6 +78,8 @@ struct manager {
 	sd_event_source *bus_retry_source, *flush_source;
 	bool dirty; /* a property of the manager's may have changed */
 	struct bus_told told;
+	uint64_t backlog_calls, backlog_usec; /* see bus-backlog.c */
+	sd_event_source *stuck_source, *post_source;
 	struct waiter *waiters;
 	struct asked *asked, *asked_polkit; /* see bus-auth.h */
 	size_t n_asked; /* in both */

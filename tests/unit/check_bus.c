@@ -333,20 +333,31 @@ START_TEST(arguments_that_are_too_long)
 }
 END_TEST
 
-/* Answers are long: an object's, with all that is in it. */
+static uint64_t queued(void)
+{
+	uint64_t n;
+
+	ck_assert_int_ge(sd_bus_get_n_queued_write(fake.m.bus, &n), 0);
+	return n;
+}
+
+/* Answers are long: an object's, with all that is in it. The fake bus does not read them. */
+static void introspect(struct fake_answer *answer)
+{
+	fake_bus_send(&fake, ":1.7", "org.freedesktop.DBus.Introspectable", "Introspect", answer);
+	while (sd_bus_process(fake.m.bus, NULL) > 0)
+		;
+}
+
 START_TEST(a_bus_that_does_not_read)
 {
-	static struct fake_answer answers[20 * BUS_BACKLOG_MAX];
+	/* sd-bus has a socket with room for 8 MB. */
+	static struct fake_answer answers[10000];
 	size_t n_refused = 0;
-	uint64_t n = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
-		fake_bus_send(&fake, ":1.7", "org.freedesktop.DBus.Introspectable", "Introspect", &answers[i]);
-		while (sd_bus_process(fake.m.bus, NULL) > 0)
-			;
-	}
-	ck_assert_int_ge(sd_bus_get_n_queued_write(fake.m.bus, &n), 0);
-	ck_assert_uint_ge(n, BUS_BACKLOG_MAX);
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++)
+		introspect(&answers[i]);
+	ck_assert_uint_ge(queued(), BUS_BACKLOG_MAX);
 	fake_bus_run(&fake);
 	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
 		ck_assert(answers[i].here);
@@ -363,19 +374,57 @@ START_TEST(a_bus_that_does_not_read)
 }
 END_TEST
 
+static void signals(uint64_t n)
+{
+	while (queued() < n)
+		ck_assert_int_ge(sd_bus_emit_signal(fake.m.bus, BUS_ROOT, MANAGER, "PolicyReloaded", "tb", (uint64_t)1,
+						    true), 0);
+}
+
+/* What we say by ourselves, as after a reload that changes a lot, does not count. */
+START_TEST(signals_refuse_nobody)
+{
+	static struct fake_answer answers[BUS_BACKLOG_MAX + 1];
+
+	signals(10 * BUS_BACKLOG_MAX);
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++)
+		introspect(&answers[i]);
+	fake_bus_run(&fake);
+	for (size_t i = 0; i < BUS_BACKLOG_MAX; i++) {
+		ck_assert(answers[i].here);
+		ck_assert_str_eq(answers[i].error, "");
+	}
+	ck_assert_str_eq(answers[BUS_BACKLOG_MAX].error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+	/* All has been taken, and is forgotten by the time the event loop has gone round. */
+	bus_backlog_is_stuck(&fake.m, USEC_PER_SEC);
+	signals(10 * BUS_BACKLOG_MAX);
+	introspect(&answers[0]);
+	fake_bus_run(&fake);
+	ck_assert_str_eq(answers[0].error, "");
+}
+END_TEST
+
+START_TEST(a_bus_is_stuck_when_the_queue_is_never_empty)
+{
+	const uint64_t start = 1000 * USEC_PER_SEC;
+
+	ck_assert(!bus_backlog_is_stuck(&fake.m, start));
+	signals(1);
+	/* From when it was first seen. */
+	ck_assert(!bus_backlog_is_stuck(&fake.m, start + BUS_BACKLOG_USEC));
+	ck_assert(!bus_backlog_is_stuck(&fake.m, start + 2 * BUS_BACKLOG_USEC - 1));
+	ck_assert(bus_backlog_is_stuck(&fake.m, start + 2 * BUS_BACKLOG_USEC));
+	fake_bus_run(&fake);
+	ck_assert(!bus_backlog_is_stuck(&fake.m, start + 3 * BUS_BACKLOG_USEC));
+	signals(1);
+	ck_assert(!bus_backlog_is_stuck(&fake.m, start + 4 * BUS_BACKLOG_USEC));
+}
+END_TEST
+
 /* Check ends a test that takes too long, as one with sd_bus_flush() in bus_stop() would. */
 START_TEST(stop_does_not_wait_for_a_bus_that_does_not_read)
 {
-	static struct fake_answer answers[20 * BUS_BACKLOG_MAX];
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < ARRAY_LEN(answers) && n == 0; i++) {
-		fake_bus_send(&fake, ":1.7", "org.freedesktop.DBus.Introspectable", "Introspect", &answers[i]);
-		while (sd_bus_process(fake.m.bus, NULL) > 0)
-			;
-		ck_assert_int_ge(sd_bus_get_n_queued_write(fake.m.bus, &n), 0);
-	}
-	ck_assert_uint_gt(n, 0);
+	signals(1);
 	bus_stop(&fake.m);
 	ck_assert_ptr_null(fake.m.bus);
 }
@@ -456,6 +505,8 @@ int main(void)
 	tcase_add_test(tcase, limits_before_the_bus_tells_who_calls);
 	tcase_add_test(tcase, arguments_that_are_too_long);
 	tcase_add_test(tcase, a_bus_that_does_not_read);
+	tcase_add_test(tcase, signals_refuse_nobody);
+	tcase_add_test(tcase, a_bus_is_stuck_when_the_queue_is_never_empty);
 	tcase_add_test(tcase, stop_does_not_wait_for_a_bus_that_does_not_read);
 	tcase_add_test(tcase, no_file_descriptors_are_taken);
 	tcase_add_test(tcase, digests);
