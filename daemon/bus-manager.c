@@ -110,7 +110,7 @@ static int set_type(struct manager *m, sd_bus_message *message, struct group *gr
 		.rebind = triggers & TRIGGER_REBIND ? REBIND_ALWAYS : REBIND_HOTPLUG,
 		.force = triggers & TRIGGER_FORCE,
 	};
-	_cleanup_free_ char *reason = NULL;
+	_cleanup_free_ char *reason = NULL, *key = NULL;
 	enum problem problem;
 	int r;
 
@@ -120,13 +120,19 @@ static int set_type(struct manager *m, sd_bus_message *message, struct group *gr
 	problem = engine_check_override(m, group, &override, &reason);
 	if (problem != PROBLEM_NONE)
 		return sd_bus_error_setf(error, problem_to_bus_error(problem), "%s", strempty(reason));
-	r = replace_str(&group->override_key, group->decision_key);
+	r = replace_str(&key, group->decision_key);
 	if (r < 0)
 		return r;
+	/* Nor is it where its caller is told that it was not taken. */
+	r = bus_wait_for(m, message, false, &group->id, 1, error);
+	if (r < 0)
+		return r;
+	free(group->override_key);
+	group->override_key = TAKE_PTR(key);
 	group->override = override;
 	group->has_override = true;
 	group_store_save(group);
-	return request(m, message, group, triggers, error);
+	return manager_queue_group(m, group->id, triggers) < 0 ? -ENOMEM : 1;
 }
 
 static int do_set_group_type(sd_bus_message *message, void *userdata, sd_bus_error *error)

@@ -156,6 +156,37 @@ START_TEST(log_level)
 }
 END_TEST
 
+/* What its caller is told was not taken would be tried again behind their back, and outlive the daemon. */
+START_TEST(a_wish_that_cannot_wait_is_not_kept)
+{
+	struct group group = { .type = DOMAIN_DMA, .boot_type = DOMAIN_DMA }, *groups[] = { &group };
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct policy_errors errors = {};
+	struct fake_answer answer;
+	size_t n = 0;
+
+	ck_assert_int_ge(policy_load_files((const char *const[]){ NULL }, &fake.m.policy, &errors), 0);
+	fake.m.inventory = (struct inventory){ .groups = groups, .n_groups = 1 };
+	ck_assert_int_ge(sd_bus_message_new_method_call(fake.peer, &call, NULL, BUS_ROOT, MANAGER, "Restore"), 0);
+	ck_assert_int_ge(sd_bus_message_set_sender(call, CALLER), 0);
+	while (bus_wait_for(&fake.m, call, false, &group.id, 1, &error) > 0)
+		n++;
+	ck_assert_uint_gt(n, 0);
+	ck_assert_str_eq(error.name, SD_BUS_ERROR_LIMITS_EXCEEDED);
+	fake.uid = 0;
+	restore(&answer);
+	ck_assert_str_eq(answer.error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+	ck_assert_ptr_nonnull(strstr(answer.text, "too many calls wait for an answer"));
+	ck_assert(!group.has_override);
+	ck_assert_ptr_null(group.override_key);
+	ck_assert_uint_eq(fake.m.n_queue, 0);
+	fake.m.inventory = (struct inventory){};
+	fake.m.policy = policy_free(fake.m.policy);
+	policy_errors_clear(&errors);
+}
+END_TEST
+
 #if ENABLE_POLKIT
 START_TEST(polkit_decides)
 {
@@ -494,6 +525,7 @@ int main(void)
 	tcase_add_test(tcase, root_is_not_asked_about);
 	tcase_add_test(tcase, who_has_gone_is_refused);
 	tcase_add_test(tcase, log_level);
+	tcase_add_test(tcase, a_wish_that_cannot_wait_is_not_kept);
 #if ENABLE_POLKIT
 	tcase_add_test(tcase, polkit_decides);
 	tcase_add_test(tcase, actions);
