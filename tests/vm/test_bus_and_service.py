@@ -369,6 +369,7 @@ def test_nothing_is_told_when_nothing_changes(vm, hot):
     with Monitor(vm) as monitor:
         vm.run(['udevadm', 'trigger', '--settle', '--subsystem-match=pci'])
         call(vm, 'Apply', 'a{sv}', '0', check=True)
+        monitor.catch_up()
         assert monitor.signals('Decided') == []
         assert monitor.signals('InterfacesAdded') == []
         assert monitor.signals('InterfacesRemoved') == []
