@@ -13,6 +13,7 @@
 #define BUS_ACTION_RELOAD BUS_NAME ".reload"
 #define BUS_ACTION_APPLY BUS_NAME ".apply"
 #define BUS_ACTION_SET_TYPE BUS_NAME ".set-type"
+#define BUS_ACTION_FORCE BUS_NAME ".force" /* besides, with the option force */
 #define BUS_ACTION_RESTORE BUS_NAME ".restore"
 #define BUS_ACTION_LOG_LEVEL BUS_NAME ".log-level"
 

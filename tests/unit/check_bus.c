@@ -245,6 +245,39 @@ START_TEST(actions)
 }
 END_TEST
 
+/* Whom polkit allows a member is not yet allowed its option force. */
+START_TEST(force_is_an_action_besides)
+{
+	static const struct {
+		const char *member, *signature;
+	} table[] = { { "Apply", "a{sv}" }, { "ApplyGroup", "ua{sv}" }, { "SetGroupType", "usa{sv}" } };
+	struct fake_answer answer;
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		fake.allowed_action = strcmp(table[i].member, "SetGroupType") == 0 ? BUS_ACTION_SET_TYPE :
+										    BUS_ACTION_APPLY;
+		fake.option = "rebind";
+		fake_bus_call(&fake, CALLER, MANAGER, table[i].member, table[i].signature, &answer);
+		ck_assert_str_ne(answer.error, NOT_AUTHORIZED);
+		ck_assert_str_eq(fake.action, fake.allowed_action);
+		fake.option = "force";
+		fake_bus_call(&fake, CALLER, MANAGER, table[i].member, table[i].signature, &answer);
+		refused(&answer, table[i].member);
+		ck_assert_str_eq(fake.action, BUS_ACTION_FORCE);
+		/* Nor does that alone do. */
+		fake.allowed_action = BUS_ACTION_FORCE;
+		fake_bus_call(&fake, CALLER, MANAGER, table[i].member, table[i].signature, &answer);
+		refused(&answer, table[i].member);
+		fake.allowed_action = NULL;
+		fake.allowed = true;
+		fake_bus_call(&fake, CALLER, MANAGER, table[i].member, table[i].signature, &answer);
+		ck_assert_str_ne(answer.error, NOT_AUTHORIZED);
+		fake.allowed = false;
+	}
+	ck_assert_uint_eq(fake.m.n_asked, 0);
+}
+END_TEST
+
 START_TEST(a_caller_that_goes)
 {
 	struct fake_answer answer, other;
@@ -529,6 +562,7 @@ int main(void)
 #if ENABLE_POLKIT
 	tcase_add_test(tcase, polkit_decides);
 	tcase_add_test(tcase, actions);
+	tcase_add_test(tcase, force_is_an_action_besides);
 	tcase_add_test(tcase, a_caller_that_goes);
 	tcase_add_test(tcase, limits);
 #else
