@@ -175,7 +175,7 @@ void bus_group_removed(struct manager *m, struct group *group)
 		sd_bus_emit_object_removed(m->bus, path);
 }
 
-static void flush_group(struct manager *m, struct group *group)
+static bool flush_group(struct manager *m, struct group *group)
 {
 	_cleanup_free_ char *path = bus_group_path(group);
 
@@ -183,9 +183,10 @@ static void flush_group(struct manager *m, struct group *group)
 	if (path)
 		group->dirty = bus_told_changes(m->bus, path, BUS_NAME ".Group", bus_group_vtable, group,
 						&group->told) < 0;
+	return !group->dirty;
 }
 
-static void flush_device(struct manager *m, struct device *device)
+static bool flush_device(struct manager *m, struct device *device)
 {
 	_cleanup_free_ char *path = bus_device_path(device->address);
 
@@ -193,24 +194,46 @@ static void flush_device(struct manager *m, struct device *device)
 	if (path)
 		device->dirty = bus_told_changes(m->bus, path, BUS_NAME ".Device", bus_device_vtable, device,
 						 &device->told) < 0;
+	return !device->dirty;
+}
+
+bool bus_flush(struct manager *m)
+{
+	bool left = false;
+
+	for (size_t i = 0; i < m->inventory.n_groups; i++)
+		if (m->inventory.groups[i]->dirty)
+			left |= !flush_group(m, m->inventory.groups[i]);
+	for (size_t i = 0; i < m->inventory.n_devices; i++)
+		if (m->inventory.devices[i]->dirty)
+			left |= !flush_device(m, m->inventory.devices[i]);
+	if (m->dirty)
+		m->dirty = bus_told_changes(m->bus, BUS_ROOT, BUS_NAME ".Manager", bus_manager_vtable, m,
+					    &m->told) < 0;
+	return !left && !m->dirty;
+}
+
+static void flush_now(struct manager *m)
+{
+	/* What could not be told is tried again, and not only when something else changes. When joining, all is looked at. */
+	if (!ready(m) || bus_flush(m))
+		return;
+	sd_event_source_set_time_relative(m->flush_timer, RETRY_USEC);
+	sd_event_source_set_enabled(m->flush_timer, SD_EVENT_ONESHOT);
 }
 
 static int on_flush(sd_event_source *s, void *userdata)
 {
-	struct manager *m = userdata;
-
 	(void)s;
-	if (!ready(m))
-		return 0;
-	for (size_t i = 0; i < m->inventory.n_groups; i++)
-		if (m->inventory.groups[i]->dirty)
-			flush_group(m, m->inventory.groups[i]);
-	for (size_t i = 0; i < m->inventory.n_devices; i++)
-		if (m->inventory.devices[i]->dirty)
-			flush_device(m, m->inventory.devices[i]);
-	if (m->dirty)
-		m->dirty = bus_told_changes(m->bus, BUS_ROOT, BUS_NAME ".Manager", bus_manager_vtable, m,
-					    &m->told) < 0;
+	flush_now(userdata);
+	return 0;
+}
+
+static int on_flush_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	(void)s;
+	(void)usec;
+	flush_now(userdata);
 	return 0;
 }
 
@@ -379,7 +402,9 @@ int bus_start(struct manager *m)
 	    (r = sd_event_source_set_priority(m->flush_source, BUS_PRIORITY)) < 0 ||
 	    (r = sd_event_add_time_relative(m->event, &m->bus_retry_source, CLOCK_MONOTONIC, 0, 0, on_retry, m)) < 0 ||
 	    (r = sd_event_source_set_enabled(m->bus_retry_source, SD_EVENT_OFF)) < 0 ||
-	    (r = bus_backlog_watch(m)) < 0)
+	    (r = sd_event_add_time(m->event, &m->flush_timer, CLOCK_MONOTONIC, 0, 0, on_flush_timer, m)) < 0 ||
+	    (r = sd_event_source_set_enabled(m->flush_timer, SD_EVENT_OFF)) < 0 ||
+	    (r = sd_event_source_set_priority(m->flush_timer, BUS_PRIORITY)) < 0 || (r = bus_backlog_watch(m)) < 0)
 		return r;
 	if (connect_bus(m) < 0)
 		bus_join_anew(m);
@@ -396,5 +421,6 @@ void bus_stop(struct manager *m)
 	disconnect(m);
 	bus_backlog_unwatch(m);
 	m->flush_source = sd_event_source_disable_unref(m->flush_source);
+	m->flush_timer = sd_event_source_disable_unref(m->flush_timer);
 	m->bus_retry_source = sd_event_source_disable_unref(m->bus_retry_source);
 }

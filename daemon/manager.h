@@ -75,7 +75,7 @@ struct manager {
 	unsigned user_looks;
 
 	sd_bus *bus;
-	sd_event_source *bus_retry_source, *flush_source;
+	sd_event_source *bus_retry_source, *flush_source, *flush_timer;
 	bool dirty; /* a property of the manager's may have changed */
 	struct bus_told told;
 	uint64_t backlog_calls, backlog_usec; /* see bus-backlog.c */

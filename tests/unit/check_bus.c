@@ -485,6 +485,22 @@ START_TEST(a_bus_is_stuck_when_the_queue_is_never_empty)
 }
 END_TEST
 
+START_TEST(what_could_not_be_told_is_still_to_be_told)
+{
+	struct group group = { .type = DOMAIN_DMA, .dirty = true, .published = true }, *groups[] = { &group };
+
+	fake.m.inventory = (struct inventory){ .groups = groups, .n_groups = 1 };
+	ck_assert(bus_flush(&fake.m));
+	ck_assert(!group.dirty);
+	group.type = DOMAIN_IDENTITY;
+	group.dirty = true;
+	sd_bus_close(fake.m.bus);
+	ck_assert(!bus_flush(&fake.m));
+	ck_assert(group.dirty);
+	fake.m.inventory = (struct inventory){};
+}
+END_TEST
+
 /* Check ends a test that takes too long, as one with sd_bus_flush() in bus_stop() would. */
 START_TEST(stop_does_not_wait_for_a_bus_that_does_not_read)
 {
@@ -573,6 +589,7 @@ int main(void)
 	tcase_add_test(tcase, a_bus_that_does_not_read);
 	tcase_add_test(tcase, signals_refuse_nobody);
 	tcase_add_test(tcase, a_bus_is_stuck_when_the_queue_is_never_empty);
+	tcase_add_test(tcase, what_could_not_be_told_is_still_to_be_told);
 	tcase_add_test(tcase, stop_does_not_wait_for_a_bus_that_does_not_read);
 	tcase_add_test(tcase, no_file_descriptors_are_taken);
 	tcase_add_test(tcase, digests);
