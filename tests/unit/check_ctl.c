@@ -7,6 +7,7 @@
 #include "ctl/args.h"
 #include "ctl/describe.h"
 #include "ctl/display.h"
+#include "ctl/document.h"
 #include "ctl/events.h"
 #include "ctl/outcome.h"
 #include "ctl/util.h"
@@ -285,6 +286,40 @@ START_TEST(reasons)
 }
 END_TEST
 
+/* As check has it: section and key apart. */
+START_TEST(policy_errors)
+{
+	static const struct {
+		const char *key, *section, *name;
+	} errors[] = {
+		{ "[8086:10d3] domain", "8086:10d3", "domain" },
+		{ "[a b]", "a b", NULL },
+		{ "", NULL, NULL },
+		{ "[a] b] c", "a", "b] c" },
+		{ "[open", NULL, "[open" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		struct model_policy_error error = { .file = (char *)"/p/x.conf",
+						    .key = (char *)errors[i].key,
+						    .message = (char *)"why" };
+		struct model_manager manager = { .errors = &error, .n_errors = 1 };
+		json_object *document = json_object_new_object(), *got;
+		struct json_builder b = { 0 };
+		const char *text;
+
+		document_policy(&b, document, &manager);
+		ck_assert(!b.failed);
+		got = json_object_array_get_idx(json_object_object_get(document, "policy_errors"), 0);
+		text = json_object_get_string(json_object_object_get(got, "section"));
+		ck_assert_pstr_eq(text, errors[i].section);
+		text = json_object_get_string(json_object_object_get(got, "key"));
+		ck_assert_pstr_eq(text, errors[i].name);
+		json_object_put(document);
+	}
+}
+END_TEST
+
 START_TEST(subjects)
 {
 	static const struct {
@@ -321,6 +356,7 @@ int main(void)
 	tcase_add_test(tc, outcome);
 	tcase_add_loop_test(tc, age, 0, (int)ARRAY_SIZE(ages));
 	tcase_add_test(tc, reasons);
+	tcase_add_test(tc, policy_errors);
 	tcase_add_test(tc, subjects);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

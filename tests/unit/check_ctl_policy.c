@@ -26,6 +26,9 @@ static void machine_make(void)
 		  "kernel/iommu_groups/12/reserved_regions");
 	fake_device("0000:3c:00.0", 12, NULL);
 	fake_file("removable\n", "devices/pci0000:00/0000:00:1c.0/0000:3c:00.0/removable");
+	fake_group(15, "DMA");
+	fake_device("0000:3d:00.0", 15, NULL);
+	fake_file("0x060400\n", "devices/pci0000:00/0000:00:1c.0/0000:3d:00.0/class");
 	ck_assert_int_eq(machine_read(&machine), 0);
 }
 
@@ -39,7 +42,7 @@ START_TEST(machine_facts)
 {
 	const struct group_facts *facts;
 
-	ck_assert_uint_eq(machine.n_groups, 2);
+	ck_assert_uint_eq(machine.n_groups, 3);
 	ck_assert_ptr_null(machine_group(&machine, 1));
 	facts = machine_group_facts(machine_group(&machine, 7));
 	ck_assert_uint_eq(facts->n_devices, 2);
@@ -96,6 +99,11 @@ static const struct {
 	{ 12, "[a]\nmatch-class = 02\ndomain = auto\n", "identity", "compliant", "nothing",
 	  "type at boot is not known", "[a] " },
 	{ 12, "[a]\nmatch-class = 02\ndomain = DMA\n", "DMA", "compliant", "write", "wished", "[a] " },
+	/* A bridge alone, which can have any type but that. */
+	{ 15, "[a]\nmatch-address = 0000:3d:00.0\ndomain = blocked\n", "blocked", "refused", "nothing",
+	  "nothing but bridges", "[a] " },
+	{ 15, "[a]\nmatch-address = 0000:3d:00.0\ndomain = identity\n", "identity", "compliant", "write",
+	  "wished", "[a] " },
 };
 
 START_TEST(side)

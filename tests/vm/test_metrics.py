@@ -142,9 +142,20 @@ def test_the_timer(vm):
         check(text)
         assert vm.run(f'systemctl is-active {policyd.UNIT}',
                       check=False).stdout == 'inactive\n'
+
+        # Nobody wants to know of each run, but of what goes wrong.
+        vm.run('journalctl --sync')
+        assert [row for row in vm.journal(f'UNIT={UNIT}.service')
+                if int(row['PRIORITY']) > 5] == []
+        vm.run(f'rm {FILE} && mkdir {FILE}')
+        assert vm.run(f'systemctl start {UNIT}.service', check=False).status
+        vm.wait(lambda: [row for row in
+                         vm.journal(f'_SYSTEMD_UNIT={UNIT}.service')
+                         if FILE in row['MESSAGE']], what='the error')
     finally:
-        vm.run(f'systemctl disable --now {UNIT}.timer; '
-               f'systemctl start {policyd.UNIT}; rm -f {FILE}')
+        vm.run(f'systemctl disable --now {UNIT}.timer; rm -rf {FILE}; '
+               f'systemctl reset-failed {UNIT}.service; '
+               f'systemctl start {policyd.UNIT}')
 
 
 def test_a_daemon_that_does_not_answer(vm):
@@ -162,7 +173,7 @@ def test_a_daemon_that_does_not_answer(vm):
         assert done.status == 1, done
         assert 'reading the state of iommu-policyd: ' in done.stderr
     assert written.stdout == ''
-    text = vm.read(path)
+    text = vm.read_bytes(path).decode()
     assert text == printed.stdout
     check(text)
     assert parse(text) == {('iommu_policy_up', ''): 0}

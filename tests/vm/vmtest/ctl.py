@@ -32,7 +32,8 @@ GROUP = {
 POLICY = {
     'policy_generation': NUMBER, 'policy_files': [TEXT],
     'policy_errors': [{'file': TEXT, 'line': MAYBE_NUMBER,
-                       'key': MAYBE_TEXT, 'message': TEXT}]}
+                       'section': MAYBE_TEXT, 'key': MAYBE_TEXT,
+                       'message': TEXT}]}
 MANAGER = {'version': TEXT, 'interface_version': NUMBER, 'mode': TEXT,
            'backend': TEXT, **POLICY, 'kernel_features': [TEXT]}
 RESULTS = {'results': [{'group': NUMBER, 'state': TEXT,
