@@ -77,10 +77,10 @@ def test_types_that_are_none(vm):
         assert error == INVALID, (words, error, message)
         assert 'identity, DMA, DMA-FQ, auto or blocked' in message
     # Longer ones are not even kept until it is known who calls.
-    error, message = policyd.call(vm, 'SetGroupType', 'usa{sv}', OWN,
-                                  'x' * 50000, {})
-    assert error == 'org.freedesktop.DBus.Error.LimitsExceeded', error
-    assert 'too long' in message
+    for _, (error, message) in each(vm, [
+            ('SetGroupType', 'usa{sv}', [OWN, 'x' * 50000, {}])]):
+        assert error == 'org.freedesktop.DBus.Error.LimitsExceeded', error
+        assert 'too long' in message
 
 
 OPTIONS = [
