@@ -8,6 +8,7 @@
 
 #include "daemon/inventory.h"
 #include "daemon/settings.h"
+#include "daemon/surroundings.h"
 #include "policy/policy.h"
 
 struct gate;
@@ -38,6 +39,7 @@ struct manager {
 	struct settings settings;
 	bool settings_read; /* at least once */
 	struct inventory inventory;
+	struct surroundings surroundings;
 
 	/* Policy in force, see policy-store.h. */
 	struct policy *policy; /* never NULL once started; without rules where none is in force */
