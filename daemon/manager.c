@@ -23,6 +23,7 @@
 #include "daemon/policy-store.h"
 #include "daemon/record.h"
 #include "daemon/recovery.h"
+#include "daemon/resume.h"
 #include "daemon/state-file.h"
 #include "daemon/uevent.h"
 #include "daemon/worker.h"
@@ -298,6 +299,10 @@ static int start(struct manager *m)
 	manager_queue_all(m, TRIGGER_START);
 	if ((r = first_pass_start(m)) < 0 || m->options->once)
 		return r;
+	/* Without it everything else works. */
+	if ((r = resume_watch_clock(m)) < 0)
+		log_warning("The clock cannot be watched, so a sleep of the machine is noticed by logind's word alone: "
+			    "%s", strerror(-r));
 	if ((r = bus_start(m)) < 0)
 		return r;
 	manager_update_status(m);
@@ -332,6 +337,7 @@ int manager_run(const struct options *options)
 	worker_free_all(&m);
 	module_stop(&m);
 	uevent_stop(&m);
+	resume_stop(&m);
 	policy_store_free(&m);
 	inventory_clear(&m.inventory);
 	sd_event_source_disable_unref(m.settled_source);

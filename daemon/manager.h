@@ -76,6 +76,10 @@ struct manager {
 	sd_event_source *bus_retry_source, *flush_source;
 	struct waiter *waiters;
 
+	sd_event_source *resume_source; /* see resume.h */
+	uint64_t slept_usec; /* since boot, when last looked */
+	bool resume_seen; /* the sleep that logind tells of, or is about to */
+
 	sd_event_source *settled_source, *settled_timer;
 	bool ready; /* the service manager has been told */
 	bool copy_due; /* the policy in force is to be kept once the file systems are there */
