@@ -219,6 +219,7 @@ static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void
 void manager_load_settings(struct manager *m)
 {
 	enum mode before = m->settings.mode;
+	unsigned workers = m->settings.max_workers;
 
 	settings_load(m->options->config, m->settings_read, &m->settings);
 	m->settings_read = true;
@@ -226,6 +227,9 @@ void manager_load_settings(struct manager *m)
 	/* What audit mode only told of is done now, and the other way round told of. */
 	if (m->settings.mode != before)
 		manager_queue_all(m, TRIGGER_CHANGED);
+	/* Groups that wait for a worker may have one. */
+	if (m->event && m->settings.max_workers > workers)
+		manager_worker_free(m);
 	bus_manager_changed(m, "Mode");
 	gate_update(m);
 }
