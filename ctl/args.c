@@ -6,25 +6,8 @@
 #include <stdarg.h>
 #include <unistd.h>
 
+#include "ctl/options.h"
 #include "ctl/util.h"
-
-enum {
-	ARG_VERSION = 0x100,
-	ARG_REBIND,
-	ARG_FORCE,
-	ARG_NO_LEGEND,
-	ARG_JSON,
-};
-
-static const struct option options[] = {
-	{ "help", no_argument, NULL, 'h' },
-	{ "version", no_argument, NULL, ARG_VERSION },
-	{ "rebind", no_argument, NULL, ARG_REBIND },
-	{ "force", no_argument, NULL, ARG_FORCE },
-	{ "no-legend", no_argument, NULL, ARG_NO_LEGEND },
-	{ "json", optional_argument, NULL, ARG_JSON },
-	{ 0 },
-};
 
 static int problem(struct arguments *arguments, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
@@ -90,14 +73,25 @@ static const struct verb *nearest(const char *word, const struct verb *table)
 	return best;
 }
 
+/* getopt_long() gives this for an option; above all letters, so that it is one or the other. */
+#define OPTION_VALUE(info) (0x100 + (int)(info)->id)
+
+/* The option that getopt_long() means with VALUE, NULL where it is none of ours. */
+static const struct option_info *find_option(int value)
+{
+	for (const struct option_info *o = options; o->id != OPTION_NONE; o++)
+		if (value == OPTION_VALUE(o) || (o->letter && value == o->letter))
+			return o;
+	return NULL;
+}
+
 static int unknown_option(struct arguments *arguments, int argc, char **argv)
 {
 	/* A known option with a value it does not take; long ones leave their value in optopt. */
-	for (const struct option *o = options; o->name; o++)
-		if (optopt >= ARG_VERSION && optopt == o->val)
-			return problem(arguments, "option --%s takes no value", o->name);
-	if (optopt == 'h')
-		return problem(arguments, "option --help takes no value");
+	const struct option_info *o = find_option(optopt);
+
+	if (o)
+		return problem(arguments, "option --%s takes no value", o->name);
 	if (optopt > 0)
 		return problem(arguments, "unknown option -%c", optopt);
 	return problem(arguments, "unknown option %s",
@@ -117,43 +111,109 @@ static int parse_json(struct arguments *arguments, const char *word)
 		arguments->json = JSON_OFF;
 	else
 		return problem(arguments, "--json takes pretty, short or off, not '%s'", word);
+	/* Text is what every verb has. */
+	if (arguments->json == JSON_OFF)
+		arguments->given &= ~(unsigned)VERB_JSON;
 	return 0;
+}
+
+/* An empty value would be taken for none where it is used. */
+static int parse_text(struct arguments *arguments, const struct option_info *o, const char **ret)
+{
+	if (!*optarg)
+		return problem(arguments, "option --%s needs %s, not nothing", o->name, o->value);
+	*ret = optarg;
+	return 0;
+}
+
+static int take_option(struct arguments *ret, const struct option_info *o)
+{
+	ret->given |= o->verbs;
+	switch (o->id) {
+	case OPTION_NONE:
+		break;
+	case OPTION_HELP:
+		ret->action = ACTION_HELP;
+		break;
+	case OPTION_VERSION:
+		if (ret->action == ACTION_RUN)
+			ret->action = ACTION_VERSION;
+		break;
+	case OPTION_REBIND:
+		ret->rebind = true;
+		break;
+	case OPTION_FORCE:
+		ret->force = true;
+		break;
+	case OPTION_PERMANENT:
+		ret->permanent = true;
+		break;
+	case OPTION_POLICY_DIR:
+		return parse_text(ret, o, &ret->policy_dir);
+	case OPTION_ALL:
+		ret->all = true;
+		break;
+	case OPTION_TREE:
+		ret->tree = true;
+		break;
+	case OPTION_JSON:
+		return parse_json(ret, optarg);
+	case OPTION_HOST:
+		return parse_text(ret, o, &ret->host);
+	case OPTION_NO_LEGEND:
+		ret->no_legend = true;
+		break;
+	case OPTION_NO_PAGER:
+		ret->no_pager = true;
+		break;
+	case OPTION_NO_ASK_PASSWORD:
+		ret->no_ask_password = true;
+		break;
+	}
+	return 0;
+}
+
+/* Our table in getopt's words. */
+static void describe_options(struct option longs[static OPTION_MAX], char letters[static OPTION_MAX * 2])
+{
+	*letters++ = ':'; /* a missing value is told from an unknown option */
+	for (const struct option_info *o = options; o->id != OPTION_NONE; o++) {
+		*longs++ = (struct option){
+			.name = o->name,
+			.has_arg = !o->value ? no_argument :
+				   o->optional ? optional_argument : required_argument,
+			.val = OPTION_VALUE(o),
+		};
+		if (!o->letter)
+			continue;
+		*letters++ = o->letter;
+		if (o->value)
+			*letters++ = ':';
+	}
+	*longs = (struct option){ 0 };
+	*letters = '\0';
 }
 
 static int parse_options(int argc, char **argv, struct arguments *ret)
 {
-	int c, r;
+	struct option longs[OPTION_MAX];
+	char letters[OPTION_MAX * 2];
+	const struct option_info *o;
+	int c, r = 0;
 
+	describe_options(longs, letters);
 	optind = 0; /* not 1: glibc then forgets the call before, which tests make */
 	opterr = 0;
 
-	while ((c = getopt_long(argc, argv, ":h", options, NULL)) >= 0)
-		switch (c) {
-		case 'h':
-			ret->action = ACTION_HELP;
-			break;
-		case ARG_VERSION:
-			if (ret->action == ACTION_RUN)
-				ret->action = ACTION_VERSION;
-			break;
-		case ARG_REBIND:
-			ret->rebind = true;
-			break;
-		case ARG_FORCE:
-			ret->force = true;
-			break;
-		case ARG_NO_LEGEND:
-			ret->no_legend = true;
-			break;
-		case ARG_JSON:
-			r = parse_json(ret, optarg);
-			if (r < 0)
-				return r;
-			break;
-		default:
-			return unknown_option(ret, argc, argv);
+	while (r == 0 && (c = getopt_long(argc, argv, letters, longs, NULL)) >= 0) {
+		if (c == ':') {
+			o = find_option(optopt);
+			return problem(ret, "option --%s needs %s", o->name, o->value);
 		}
-	return 0;
+		o = find_option(c);
+		r = o ? take_option(ret, o) : unknown_option(ret, argc, argv);
+	}
+	return r;
 }
 
 static int find_verb(const char *word, const struct verb *table, struct arguments *ret)
@@ -182,10 +242,9 @@ static int check_counts(struct arguments *ret)
 			       ? problem(ret, "'%s' takes no arguments", v->name)
 			       : problem(ret, "too many arguments for '%s', which takes %s",
 					 v->name, v->args);
-	if (ret->rebind && !(v->options & VERB_REBIND))
-		return problem(ret, "'%s' does not take --rebind", v->name);
-	if (ret->force && !(v->options & VERB_FORCE))
-		return problem(ret, "'%s' does not take --force", v->name);
+	for (const struct option_info *o = options; o->id != OPTION_NONE; o++)
+		if (ret->given & o->verbs & ~v->options)
+			return problem(ret, "'%s' does not take --%s", v->name, o->name);
 	return 0;
 }
 

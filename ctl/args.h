@@ -24,9 +24,17 @@ struct arguments {
 	const struct verb *verb; /* the first of the table where none was given */
 	char **operands; /* what follows the verb, points into argv, NULL-terminated */
 	int n_operands;
+	unsigned given; /* the enum verb_options that a verb needs for the options given */
 	bool rebind;
 	bool force;
+	bool permanent;
+	bool tree;
+	bool all;
 	bool no_legend;
+	bool no_pager;
+	bool no_ask_password;
+	const char *policy_dir; /* this and the next point into argv, NULL where not given */
+	const char *host;
 	enum json_mode json;
 	char *problem; /* what is wrong, one line, set with -EINVAL only */
 };

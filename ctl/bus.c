@@ -4,8 +4,20 @@
 #include <errno.h>
 #include <stdarg.h>
 
+#include "ctl/agent.h"
 #include "ctl/display.h"
+#include "ctl/json.h"
 #include "ctl/util.h"
+
+static int complain_connect(const struct ctl *ctl, int r)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	const char *doing = "connecting to the D-Bus system bus";
+
+	if (r == -ENOENT || r == -ECONNREFUSED)
+		sd_bus_error_setf(&error, SD_BUS_ERROR_NO_SERVER, "%s", strerror(-r));
+	return bus_complain(ctl, doing, &error, r);
+}
 
 int bus_connect(struct ctl *ctl)
 {
@@ -13,16 +25,12 @@ int bus_connect(struct ctl *ctl)
 
 	if (ctl->bus)
 		return 0;
-	r = sd_bus_open_system(&ctl->bus);
-	if (r == -ENOENT || r == -ECONNREFUSED) {
-		complain("cannot reach the D-Bus system bus: %s (is dbus running?)", strerror(-r));
-		return EXIT_CODE_FAILED;
-	}
-	if (r < 0) {
-		complain("cannot connect to the D-Bus system bus: %s", strerror(-r));
-		return EXIT_CODE_FAILED;
-	}
-	return 0;
+	r = ctl->arguments.host ? sd_bus_open_system_remote(&ctl->bus, ctl->arguments.host)
+				: sd_bus_open_system(&ctl->bus);
+	if (r >= 0)
+		r = sd_bus_set_allow_interactive_authorization(ctl->bus,
+							       !ctl->arguments.no_ask_password);
+	return r < 0 ? complain_connect(ctl, r) : 0;
 }
 
 static int append_options(sd_bus_message *m, const struct arguments *arguments)
@@ -36,6 +44,48 @@ static int append_options(sd_bus_message *m, const struct arguments *arguments)
 	return r < 0 ? r : sd_bus_message_close_container(m);
 }
 
+int bus_check_version(uint32_t version, sd_bus_error *error)
+{
+	if (version >= BUS_INTERFACE_VERSION)
+		return 0;
+	sd_bus_error_set(error, SD_BUS_ERROR_NOT_SUPPORTED,
+			 "the daemon is older than this command");
+	return -EPROTO;
+}
+
+static int ask_version(struct ctl *ctl, sd_bus_error *error)
+{
+	uint32_t version = 0;
+	int r;
+
+	if (ctl->version_checked)
+		return 0;
+	r = sd_bus_get_property_trivial(ctl->bus, BUS_NAME, BUS_ROOT, BUS_MANAGER,
+					"InterfaceVersion", error, 'u', &version);
+	/* Whatever does not know the property is older than it. */
+	if (r < 0 && !sd_bus_error_has_names(error, SD_BUS_ERROR_UNKNOWN_PROPERTY,
+					     SD_BUS_ERROR_UNKNOWN_INTERFACE,
+					     SD_BUS_ERROR_UNKNOWN_OBJECT,
+					     SD_BUS_ERROR_INVALID_ARGS))
+		return r;
+	sd_bus_error_free(error);
+	r = bus_check_version(version, error);
+	ctl->version_checked = r >= 0;
+	return r;
+}
+
+/* What polkit may want a password for. */
+static bool is_change(const char *method)
+{
+	static const char *const changes[] = { "Reload", "Apply", "ApplyGroup", "SetGroupType",
+					       "Restore" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(changes); i++)
+		if (streq(method, changes[i]))
+			return true;
+	return false;
+}
+
 int bus_call_manager(struct ctl *ctl, const char *method, bool with_options, sd_bus_error *error,
 		     sd_bus_message **reply, const char *types, ...)
 {
@@ -43,6 +93,11 @@ int bus_call_manager(struct ctl *ctl, const char *method, bool with_options, sd_
 	va_list args;
 	int r;
 
+	if (is_change(method))
+		agent_open(ctl);
+	r = ask_version(ctl, error);
+	if (r < 0)
+		return r;
 	r = sd_bus_message_new_method_call(ctl->bus, &m, BUS_NAME, BUS_ROOT, BUS_MANAGER, method);
 	if (r < 0)
 		return r;
@@ -61,34 +116,75 @@ int bus_call_manager(struct ctl *ctl, const char *method, bool with_options, sd_
 	return sd_bus_call(ctl->bus, m, BUS_TIMEOUT_USEC, error, reply);
 }
 
+/* What to say of a call, before it is escaped. Static storage, or ERROR's. */
+struct failure {
+	const char *name; /* of the error, as D-Bus has it */
+	const char *message;
+	const char *hint;
+};
+
+/* ssh has said on standard error what is wrong; the bus only sees that there is no more to read. */
+static bool is_cut_off(const struct ctl *ctl, int r)
+{
+	return r == -ECONNRESET || r == -ENOTCONN || r == -EPIPE || r == -ESHUTDOWN ||
+	       (ctl->bus && sd_bus_is_open(ctl->bus) <= 0);
+}
+
+static void describe_failure(const struct ctl *ctl, const sd_bus_error *error, int r,
+			     struct failure *ret)
+{
+	bool can_force = ctl->arguments.verb->options & VERB_FORCE && !ctl->arguments.force;
+
+	if (ctl->arguments.host && is_cut_off(ctl, r)) {
+		ret->name = SD_BUS_ERROR_DISCONNECTED;
+		ret->message = "the connection through ssh was closed";
+		ret->hint = "does 'ssh' with that host run 'systemd-stdio-bridge'?";
+		return;
+	}
+	if (!sd_bus_error_is_set(error)) {
+		/* The answer did not have the shape that it must have. */
+		bool shape = r == -EBADMSG || r == -ENXIO || r == -EPROTO;
+
+		ret->name = shape ? SD_BUS_ERROR_INVALID_SIGNATURE : SD_BUS_ERROR_FAILED;
+		ret->message = shape ? "the answer is not understood" : strerror(-r);
+		ret->hint = shape ? outcome_hint(ret->name, false) : "";
+		return;
+	}
+	ret->name = error->name;
+	ret->message = str_or(error->message, error->name);
+	ret->hint = outcome_hint(error->name, can_force);
+	if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
+	    sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
+		ret->message = "iommu-policyd is not running";
+}
+
+static int print_failure(const struct ctl *ctl, const struct failure *failure)
+{
+	json_object *document = json_object_new_object(), *object;
+	struct json_builder b = { 0 };
+
+	object = json_add_object(&b, document, "error");
+	json_add_text(&b, object, "name", failure->name);
+	json_add_text(&b, object, "message", failure->message);
+	json_add_text(&b, object, "hint", *failure->hint ? failure->hint : NULL);
+	return json_print(ctl, &b, document);
+}
+
 int bus_complain(const struct ctl *ctl, const char *doing, const sd_bus_error *error, int r)
 {
 	_cleanup_free_ char *what = display_escape(doing), *said = NULL;
-	const char *hint;
-	bool can_force;
+	struct failure failure;
 
-	if (!sd_bus_error_is_set(error)) {
-		/* The answer did not have the shape that it must have. */
-		if (r == -EBADMSG || r == -ENXIO || r == -EPROTO)
-			complain("%s: the answer is not understood (%s)", str_or(what, doing),
-				 outcome_hint(SD_BUS_ERROR_INVALID_SIGNATURE, false));
-		else
-			complain("%s: %s", str_or(what, doing), strerror(-r));
-		return EXIT_CODE_FAILED;
-	}
-
-	can_force = ctl->arguments.verb->options & VERB_FORCE && !ctl->arguments.force;
-	hint = outcome_hint(error->name, can_force);
-	if (sd_bus_error_has_name(error, SD_BUS_ERROR_SERVICE_UNKNOWN) ||
-	    sd_bus_error_has_name(error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
-		said = strdup("iommu-policyd is not running");
-	else
-		said = display_escape(str_or(error->message, error->name));
+	describe_failure(ctl, error, r, &failure);
+	said = display_escape(failure.message);
 	if (!what || !said)
 		return complain_memory();
 
-	complain(*hint ? "%s: %s (%s)" : "%s: %s", what, said, hint);
-	return outcome_of_error(error->name);
+	complain("%s%s%s%s%s%s", what, *what ? ": " : "", said, *failure.hint ? " (" : "",
+		 failure.hint, *failure.hint ? ")" : "");
+	if (json_wanted(ctl) && print_failure(ctl, &failure) != EXIT_CODE_DONE)
+		return EXIT_CODE_FAILED;
+	return sd_bus_error_is_set(error) ? outcome_of_error(error->name) : EXIT_CODE_FAILED;
 }
 
 int bus_resolve_group(struct ctl *ctl, const struct target *target, uint32_t *ret)

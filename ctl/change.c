@@ -14,6 +14,27 @@ static const char *next_step(const struct ctl *ctl, const char *state)
 	return NULL;
 }
 
+void change_document(struct json_builder *b, json_object *results, uint32_t group,
+		     const char *state, const char *reason)
+{
+	json_object *object = json_add_object(b, results, NULL);
+
+	json_add_number(b, object, "group", group);
+	json_add_text(b, object, "state", state);
+	json_add_text(b, object, "reason", *reason ? reason : NULL);
+}
+
+static int print_json(const struct ctl *ctl, uint32_t group, const char *state, const char *reason)
+{
+	json_object *document = json_object_new_object();
+	struct json_builder b = { 0 };
+	int code;
+
+	change_document(&b, json_add_array(&b, document, "results"), group, state, reason);
+	code = json_print(ctl, &b, document);
+	return code == EXIT_CODE_DONE ? (int)outcome_of_state(state) : code;
+}
+
 int change_print(const struct ctl *ctl, uint32_t group, const char *doing, int r,
 		 const sd_bus_error *error, sd_bus_message *reply)
 {
@@ -25,6 +46,8 @@ int change_print(const struct ctl *ctl, uint32_t group, const char *doing, int r
 		r = sd_bus_message_read(reply, "ss", &state, &reason);
 	if (r < 0)
 		return bus_complain(ctl, doing, error, r);
+	if (json_wanted(ctl))
+		return print_json(ctl, group, state, reason);
 
 	safe_state = display_escape(state);
 	safe_reason = display_escape(reason);

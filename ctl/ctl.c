@@ -7,7 +7,10 @@
 #include <locale.h>
 #include <stdarg.h>
 
+#include "ctl/agent.h"
 #include "ctl/display.h"
+#include "ctl/options.h"
+#include "ctl/pager.h"
 #include "ctl/util.h"
 
 void complain(const char *format, ...)
@@ -44,6 +47,8 @@ int ctl_parse_target(const char *text, struct target *ret)
 
 static void print_help(void)
 {
+	unsigned any = 0;
+
 	printf("Usage: iommu-policyctl [OPTION...] [VERB [ARGUMENT...]]\n\n"
 	       "Shows and changes what the IOMMU policy does to this machine's groups.\n\nVerbs:\n");
 	for (const struct verb *v = verbs; v->name; v++) {
@@ -54,26 +59,23 @@ static void print_help(void)
 			printf("  %s\n  %22s  %s\n", head, "", v->summary);
 		else
 			printf("  %-22s  %s\n", head, v->summary);
+		any |= v->options;
 	}
-	printf("\nOptions:\n"
-	       "  --rebind                Unbind drivers where that is needed (apply, set)\n"
-	       "  --force                 Change even what is in use (apply, set)\n"
-	       "  --no-legend             No column titles and no summaries\n"
-	       "  --json[=pretty|short]   A document for programs instead of text for people\n"
-	       "  -h, --help              This, or the help of a verb that is given\n"
-	       "  --version               The version\n\n"
-	       "A GROUP is a number, a DEVICE a PCI address: 0000:3b:00.0, or 3b:00.0 for short.\n"
+	printf("\nOptions (a verb's own help says which of them it takes):\n");
+	options_print(stdout, any);
+	printf("\nA GROUP is a number, a DEVICE a PCI address: 0000:3b:00.0, or 3b:00.0 for short.\n"
 	       "Exit status: 0 done, 1 failed, 2 usage, 3 pending, 4 refused.\n"
 	       "See iommu-policyctl(8).\n");
 }
 
 static void print_verb_help(const struct verb *verb)
 {
-	printf("Usage: iommu-policyctl %s%s%s%s\n\n%s.\n", verb->name,
-	       verb->options ? " [OPTION...]" : "", *verb->args ? " " : "", verb->args,
-	       verb->summary);
+	printf("Usage: iommu-policyctl %s [OPTION...]%s%s\n\n%s.\n", verb->name,
+	       *verb->args ? " " : "", verb->args, verb->summary);
 	if (verb->help)
 		printf("\n%s", verb->help);
+	printf("\nOptions:\n");
+	options_print(stdout, verb->options);
 }
 
 static int complain_usage(const struct arguments *arguments)
@@ -113,6 +115,8 @@ static int run(struct ctl *ctl, int argc, char **argv)
 	term_detect(&ctl->term);
 	if (arguments->no_legend)
 		ctl->term.legend = false;
+	if (arguments->verb->pages)
+		pager_open(ctl);
 	return arguments->verb->run(ctl, arguments->operands, arguments->n_operands);
 }
 
@@ -125,11 +129,14 @@ int ctl_main(int argc, char **argv)
 	code = run(&ctl, argc, argv);
 
 	/* A full disk behind '>' must not look like success. */
-	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_CODE_DONE) {
+	if ((fflush(stdout) != 0 || ferror(stdout)) && code == EXIT_CODE_DONE && ctl.pager <= 0) {
 		complain("writing the output: %s", strerror(errno));
 		code = EXIT_CODE_FAILED;
 	}
+	agent_close(&ctl);
+	/* ssh has our standard error, too: the pager would wait for its end. */
 	sd_bus_flush_close_unref(ctl.bus);
+	pager_close(&ctl);
 	arguments_clear(&ctl.arguments);
 	return code;
 }

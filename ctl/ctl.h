@@ -2,6 +2,7 @@
 #ifndef CTL_CTL_H
 #define CTL_CTL_H
 
+#include <sys/types.h>
 #include <systemd/sd-bus.h>
 
 #include "ctl/address.h"
@@ -14,6 +15,9 @@ struct ctl {
 	struct arguments arguments;
 	struct term term;
 	sd_bus *bus; /* NULL until bus_connect() */
+	pid_t agent; /* pkttyagent, 0 where it does not run */
+	pid_t pager; /* 0 where there is none */
+	bool version_checked; /* the daemon is new enough */
 };
 
 /* The whole command: what main() does, with its exit status. */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl/describe.h"
 
+#include <errno.h>
 #include <inttypes.h>
 #include <time.h>
 
+#include "ctl/display.h"
 #include "ctl/util.h"
 
 #define USEC_PER_SEC 1000000ULL
@@ -28,6 +30,76 @@ char *describe_members(const struct model_group *group)
 		return NULL;
 	}
 	return ret;
+}
+
+/* Lists are joined by ", ", so that a name ("Advanced Micro Devices, Inc.") must not have it. */
+static void put_name(FILE *f, const struct model_device *device)
+{
+	const char *name = str_or(device->device_name, device->vendor_name);
+
+	if (*name)
+		fputc(' ', f);
+	for (; *name; name++)
+		if (name[0] != ',' || name[1] != ' ')
+			fputc(*name, f);
+}
+
+/* As lspci does: the first domain is what there mostly is. */
+static const char *short_address(const char *address)
+{
+	return strncmp(address, "0000:", 5) == 0 ? address + 5 : address;
+}
+
+static char *list_devices(const struct model_group *group, bool brief)
+{
+	char *ret = NULL;
+	size_t size;
+	FILE *f = open_memstream(&ret, &size);
+
+	if (!f)
+		return NULL;
+	for (size_t i = 0; i < group->n_devices; i++) {
+		const struct model_device *device = group->devices[i];
+
+		fprintf(f, "%s%s", i > 0 ? ", " : "",
+			brief ? short_address(device->address) : device->address);
+		fprintf(f, " %s", str_or(device->driver, brief ? "-" : "(no driver)"));
+		if (!brief)
+			put_name(f, device);
+	}
+	if (fclose(f) != 0) {
+		free(ret);
+		return NULL;
+	}
+	return ret;
+}
+
+int describe_content(const struct model_group *group, char **ret, size_t *ret_keep,
+		     char **ret_brief)
+{
+	*ret = list_devices(group, false);
+	*ret_brief = list_devices(group, true);
+	if (!*ret || !*ret_brief) {
+		free(*ret);
+		free(*ret_brief);
+		*ret = *ret_brief = NULL;
+		return -ENOMEM;
+	}
+	/* Of one device, address and driver will do; several are better all there without names. */
+	*ret_keep = DISPLAY_UNLIMITED;
+	if (group->n_devices == 1)
+		*ret_keep = strlen(group->devices[0]->address) + 1 +
+			    display_width(str_or(group->devices[0]->driver, "(no driver)")) + 3;
+	return 0;
+}
+
+char *describe_name(const struct model_device *device)
+{
+	bool both = *device->vendor_name && *device->device_name;
+	char *ret;
+
+	return asprintf(&ret, "%s%s%s", device->vendor_name, both ? " " : "",
+			device->device_name) < 0 ? NULL : ret;
 }
 
 const char *describe_flags(const struct model_device *device)

@@ -13,6 +13,17 @@
 /* "0000:3b:00.0 nvme, 0000:3b:00.1 (no driver)" */
 char *describe_members(const struct model_group *group);
 
+/*
+ * The same with the devices' names for status, which has one line a group.
+ * *RET_KEEP is how much of it must be seen for it to be better than *RET_BRIEF,
+ * which has shorter addresses and no names. 0 or -ENOMEM.
+ */
+int describe_content(const struct model_group *group, char **ret, size_t *ret_keep,
+		     char **ret_brief);
+
+/* "Samsung Electronics Co Ltd NVMe SSD Controller", "" where the database knows nothing. */
+char *describe_name(const struct model_device *device);
+
 /* "removable, vf, bridge", "" for none of them. Static storage. */
 const char *describe_flags(const struct model_device *device);
 

@@ -83,12 +83,23 @@ static size_t step(const char *s, size_t *columns)
 	size_t n = decode(s, &c);
 
 	*columns = 1;
-	if (n == 0)
+	/* Nearly everything, and nothing in the tables is below. */
+	if (n <= 1)
 		return 1;
 	if (in_ranges(c, zero_width, ARRAY_SIZE(zero_width)))
 		*columns = 0;
 	else if (in_ranges(c, double_width, ARRAY_SIZE(double_width)))
 		*columns = 2;
+	return n;
+}
+
+/* Bytes of what needs no look: it is nearly everything, and a large machine has much of it. */
+static size_t plain_length(const char *s)
+{
+	size_t n = 0;
+
+	while (s[n] >= 0x20 && s[n] < 0x7f)
+		n++;
 	return n;
 }
 
@@ -104,8 +115,14 @@ char *display_escape(const char *text)
 
 	for (const char *s = text ? text : ""; *s;) {
 		uint32_t c;
-		size_t n = decode(s, &c);
+		size_t n = plain_length(s);
 
+		if (n > 0) {
+			fwrite(s, 1, n, f);
+			s += n;
+			continue;
+		}
+		n = decode(s, &c);
 		if (n == 0) {
 			fprintf(f, "\\x%02x", (unsigned char)*s);
 			n = 1;

@@ -9,6 +9,7 @@
 #include "ctl/bus.h"
 #include "ctl/describe.h"
 #include "ctl/display.h"
+#include "ctl/events-json.h"
 #include "ctl/util.h"
 
 void event_print(const struct ctl *ctl, enum style style, const char *format, ...)
@@ -54,12 +55,23 @@ int event_decided(const struct ctl *ctl, sd_bus_message *m)
 	_cleanup_free_ char *change = NULL, *safe_change = NULL, *safe_state = NULL,
 			    *safe_reason = NULL;
 	const char *from, *to, *state, *reason;
+	struct json_builder b = { 0 };
 	uint32_t group;
 	int r;
 
 	r = sd_bus_message_read(m, "ussss", &group, &from, &to, &state, &reason);
 	if (r < 0)
 		return r;
+	if (json_wanted(ctl)) {
+		json_object *document = event_json_new(&b, "decided");
+
+		json_add_number(&b, document, "group", group);
+		json_add_text(&b, document, "from", *from ? from : NULL);
+		json_add_text(&b, document, "to", *to ? to : NULL);
+		json_add_text(&b, document, "state", state);
+		json_add_text(&b, document, "reason", *reason ? reason : NULL);
+		return event_json_print(ctl, &b, document);
+	}
 	change = describe_change(&ctl->term, from, to);
 	safe_change = change ? display_escape(change) : NULL;
 	safe_state = display_escape(state);
@@ -74,12 +86,20 @@ int event_decided(const struct ctl *ctl, sd_bus_message *m)
 
 int event_policy_reloaded(const struct ctl *ctl, sd_bus_message *m)
 {
+	struct json_builder b = { 0 };
 	uint64_t generation;
 	int ok, r;
 
 	r = sd_bus_message_read(m, "tb", &generation, &ok);
 	if (r < 0)
 		return r;
+	if (json_wanted(ctl)) {
+		json_object *document = event_json_new(&b, "policy-reloaded");
+
+		json_add_number(&b, document, "policy_generation", generation);
+		json_add_bool(&b, document, "ok", ok);
+		return event_json_print(ctl, &b, document);
+	}
 	if (ok)
 		event_print(ctl, STYLE_GOOD, "policy: read, %" PRIu64 " is in force", generation);
 	else
@@ -184,6 +204,21 @@ static int put_changes(FILE *f, sd_bus_message *m, unsigned *n)
 	return r;
 }
 
+static int document_changes(const struct ctl *ctl, sd_bus_message *m)
+{
+	struct json_builder b = { 0 };
+	json_object *document = event_json_new(&b, "changed");
+	int r;
+
+	event_json_add_subject(&b, document, sd_bus_message_get_path(m));
+	r = event_json_add_changes(&b, document, m);
+	if (r < 0) {
+		json_object_put(document);
+		return r;
+	}
+	return event_json_print(ctl, &b, document);
+}
+
 int event_properties_changed(const struct ctl *ctl, sd_bus_message *m)
 {
 	_cleanup_free_ char *subject = event_subject(sd_bus_message_get_path(m)), *text = NULL;
@@ -196,6 +231,8 @@ int event_properties_changed(const struct ctl *ctl, sd_bus_message *m)
 	r = sd_bus_message_read(m, "s", &interface);
 	if (r < 0)
 		return r;
+	if (json_wanted(ctl))
+		return document_changes(ctl, m);
 	f = subject ? open_memstream(&text, &size) : NULL;
 	if (!f)
 		return -ENOMEM;
@@ -207,14 +244,23 @@ int event_properties_changed(const struct ctl *ctl, sd_bus_message *m)
 	return r;
 }
 
-static int print_object(const struct ctl *ctl, sd_bus_message *m, const char *what)
+/* EVENT is what documents call it, WHAT a line. */
+static int print_object(const struct ctl *ctl, sd_bus_message *m, const char *event,
+			const char *what)
 {
 	_cleanup_free_ char *subject = NULL;
+	struct json_builder b = { 0 };
 	const char *path;
 	int r = sd_bus_message_read(m, "o", &path);
 
 	if (r < 0)
 		return r;
+	if (json_wanted(ctl)) {
+		json_object *document = event_json_new(&b, event);
+
+		event_json_add_subject(&b, document, path);
+		return event_json_print(ctl, &b, document);
+	}
 	subject = event_subject(path);
 	if (!subject)
 		return -ENOMEM;
@@ -222,12 +268,26 @@ static int print_object(const struct ctl *ctl, sd_bus_message *m, const char *wh
 	return 0;
 }
 
+int event_daemon(const struct ctl *ctl, enum style style, const char *state, const char *words)
+{
+	struct json_builder b = { 0 };
+	json_object *document;
+
+	if (!json_wanted(ctl)) {
+		event_print(ctl, style, "daemon: %s", words);
+		return 0;
+	}
+	document = event_json_new(&b, "daemon");
+	json_add_text(&b, document, "state", state);
+	return event_json_print(ctl, &b, document);
+}
+
 int event_interfaces_added(const struct ctl *ctl, sd_bus_message *m)
 {
-	return print_object(ctl, m, "appeared");
+	return print_object(ctl, m, "added", "appeared");
 }
 
 int event_interfaces_removed(const struct ctl *ctl, sd_bus_message *m)
 {
-	return print_object(ctl, m, "went away");
+	return print_object(ctl, m, "removed", "went away");
 }

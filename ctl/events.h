@@ -15,6 +15,12 @@ int event_properties_changed(const struct ctl *ctl, sd_bus_message *m);
 int event_interfaces_added(const struct ctl *ctl, sd_bus_message *m);
 int event_interfaces_removed(const struct ctl *ctl, sd_bus_message *m);
 
+/*
+ * That the daemon itself came or went: STATE ("running", "started", "stopped",
+ * "restarted", "absent") is for documents, WORDS are for people.
+ */
+int event_daemon(const struct ctl *ctl, enum style style, const char *state, const char *words);
+
 /* A line of that kind; arguments are escaped by the caller. */
 void event_print(const struct ctl *ctl, enum style style, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));

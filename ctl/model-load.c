@@ -5,6 +5,7 @@
 
 #include "ctl/bus.h"
 #include "ctl/model-props.h"
+#include "ctl/names.h"
 #include "ctl/util.h"
 
 /* Strings that the daemon did not send are empty, so that nobody has to look. */
@@ -59,8 +60,9 @@ static int read_device(sd_bus_message *m, const char *path, struct model *model,
 	if (r < 0)
 		return r;
 
-	char **const fields[] = { &d->address, &d->driver, &d->group_path, &d->rule.file,
-				  &d->rule.name };
+	char **const fields[] = { &d->address,	   &d->driver,	    &d->vendor_name,
+				  &d->device_name, &d->class_name,  &d->group_path,
+				  &d->rule.file,   &d->rule.name,   &d->wish };
 
 	return fill(fields, ARRAY_SIZE(fields));
 }
@@ -196,7 +198,11 @@ int model_load(struct ctl *ctl, unsigned parts, struct model *ret)
 		r = read_objects(objects.reply, ret, &error);
 	if (r >= 0 && manager.reply)
 		r = read_manager(manager.reply, ret, &error);
+	if (r >= 0 && manager.reply)
+		r = bus_check_version(ret->manager.interface_version, &error);
 	if (r >= 0)
 		r = model_link(ret);
+	if (r >= 0 && parts & MODEL_NAMES)
+		r = names_fill(ret);
 	return r < 0 ? bus_complain(ctl, doing, &error, r) : 0;
 }

@@ -117,29 +117,16 @@ static int read_policy_errors(sd_bus_message *m, void *base)
 	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-static int read_n_files(sd_bus_message *m, void *field)
-{
-	size_t *n = field;
-	const char *file;
-	int r = sd_bus_message_enter_container(m, 'a', "s");
-
-	if (r < 0)
-		return r;
-	*n = 0;
-	while ((r = sd_bus_message_read_basic(m, 's', &file)) > 0)
-		(*n)++;
-	return r < 0 ? r : sd_bus_message_exit_container(m);
-}
-
 #define MANAGER(member) offsetof(struct model_manager, member)
 #define GROUP(member) offsetof(struct model_group, member)
 #define DEVICE(member) offsetof(struct model_device, member)
 
 const struct prop model_manager_props[] = {
+	{ "InterfaceVersion", "u", prop_read_u32, MANAGER(interface_version) },
 	{ "Version", "s", prop_read_string, MANAGER(version) },
 	{ "Mode", "s", prop_read_string, MANAGER(mode) },
 	{ "Backend", "s", prop_read_string, MANAGER(backend) },
-	{ "PolicyFiles", "as", read_n_files, MANAGER(n_files) },
+	{ "PolicyFiles", "as", prop_read_strv, MANAGER(files) },
 	{ "PolicyGeneration", "t", prop_read_u64, MANAGER(generation) },
 	{ "PolicyErrors", "a(suss)", read_policy_errors, 0 },
 	{ "KernelFeatures", "as", prop_read_strv, MANAGER(features) },
@@ -175,5 +162,6 @@ const struct prop model_device_props[] = {
 	{ "Bridge", "b", prop_read_bool, DEVICE(bridge) },
 	{ "Group", "o", prop_read_string, DEVICE(group_path) },
 	{ "Rule", "(sus)", read_rule, DEVICE(rule) },
+	{ "Wish", "s", prop_read_string, DEVICE(wish) },
 	{ 0 },
 };

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "ctl/bus.h"
 #include "ctl/util.h"
 
 static int compare_groups(const void *a, const void *b)
@@ -80,25 +81,28 @@ const struct model_device *model_find_device(const struct model *model, const ch
 	return NULL;
 }
 
-int model_find_target(const struct model *model, const struct target *target,
-		      const struct model_group **group, const struct model_device **device)
+int model_find_target(const struct ctl *ctl, const struct model *model,
+		      const struct target *target, const struct model_group **group,
+		      const struct model_device **device)
 {
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+
 	*device = NULL;
 
 	if (target->kind == TARGET_GROUP) {
 		*group = model_find_group(model, target->group);
 		if (*group)
 			return 0;
-		complain("there is no group %u ('iommu-policyctl list groups' shows them all)",
-			 target->group);
-		return EXIT_CODE_FAILED;
+		sd_bus_error_setf(&error, BUS_ERROR_NO_SUCH_GROUP, "there is no group %u",
+				  target->group);
+		return bus_complain(ctl, NULL, &error, -ENXIO);
 	}
 
 	*device = model_find_device(model, target->address);
 	if (!*device) {
-		complain("there is no device %s ('iommu-policyctl list devices' shows them all)",
-			 target->address);
-		return EXIT_CODE_FAILED;
+		sd_bus_error_setf(&error, BUS_ERROR_NO_SUCH_DEVICE, "there is no device %s",
+				  target->address);
+		return bus_complain(ctl, NULL, &error, -ENXIO);
 	}
 	*group = (*device)->group;
 	return 0;
@@ -111,6 +115,15 @@ char *model_rule_place(const struct model_rule *rule)
 	if (!*rule->file)
 		return strdup("");
 	return asprintf(&ret, "%s:%u", rule->file, rule->line) < 0 ? NULL : ret;
+}
+
+size_t model_n_files(const struct model_manager *manager)
+{
+	size_t n = 0;
+
+	for (char **p = manager->files; p && *p; p++)
+		n++;
+	return n;
 }
 
 static void clear_rule(struct model_rule *rule)
@@ -141,8 +154,19 @@ static void clear_device(struct model_device *device)
 	free(device->path);
 	free(device->address);
 	free(device->driver);
+	free(device->vendor_name);
+	free(device->device_name);
+	free(device->class_name);
+	free(device->wish);
 	free(device->group_path);
 	clear_rule(&device->rule);
+}
+
+static void clear_strv(char **strv)
+{
+	for (char **p = strv; p && *p; p++)
+		free(*p);
+	free(strv);
 }
 
 static void clear_manager(struct model_manager *manager)
@@ -156,9 +180,8 @@ static void clear_manager(struct model_manager *manager)
 		free(manager->errors[i].message);
 	}
 	free(manager->errors);
-	for (char **p = manager->features; p && *p; p++)
-		free(*p);
-	free(manager->features);
+	clear_strv(manager->files);
+	clear_strv(manager->features);
 }
 
 void model_clear(struct model *model)

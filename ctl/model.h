@@ -31,8 +31,10 @@ struct model_device {
 	uint32_t class_code;
 	char *driver;
 	bool removable, virtual_function, bridge;
+	char *vendor_name, *device_name, *class_name; /* of names_fill(), "" before it */
 	char *group_path;
 	struct model_rule rule;
+	char *wish; /* what the rule asks for, "" for nothing */
 	const struct model_group *group; /* NULL where it has none */
 };
 
@@ -60,8 +62,9 @@ struct model_policy_error {
 };
 
 struct model_manager {
+	uint32_t interface_version; /* 0 of a daemon that is too old to say */
 	char *version, *mode, *backend;
-	size_t n_files;
+	char **files; /* NULL-terminated, may be NULL */
 	uint64_t generation;
 	struct model_policy_error *errors;
 	size_t n_errors;
@@ -78,7 +81,8 @@ struct model {
 
 enum model_parts {
 	MODEL_OBJECTS = 1 << 0,
-	MODEL_MANAGER = 1 << 1,
+	MODEL_MANAGER = 1 << 1, /* and whether the daemon is new enough for this command */
+	MODEL_NAMES = 1 << 2, /* of devices, from this machine's database */
 };
 
 /*
@@ -99,13 +103,17 @@ const struct model_device *model_find_device(const struct model *model, const ch
  * The group of TARGET; complains and returns an enum exit_code other than 0
  * where there is no such group or device.
  */
-int model_find_target(const struct model *model, const struct target *target,
-		      const struct model_group **group, const struct model_device **device);
+int model_find_target(const struct ctl *ctl, const struct model *model,
+		      const struct target *target, const struct model_group **group,
+		      const struct model_device **device);
 
 /* Orders what was loaded and ties devices to their groups. 0 or -ENOMEM. */
 int model_link(struct model *model);
 
 /* "path:line", or "" for no rule. malloc'd. */
 char *model_rule_place(const struct model_rule *rule);
+
+/* How many policy files are in force. */
+size_t model_n_files(const struct model_manager *manager);
 
 #endif

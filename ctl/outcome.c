@@ -7,6 +7,8 @@
 
 #define OURS "org.iommupolicy1.Error."
 #define DBUS "org.freedesktop.DBus.Error."
+#define AUTH_HINT "use sudo, or allow it by a polkit rule, see org.iommupolicy1(5)"
+#define LOG_HINT "see 'systemctl status iommu-policyd' and 'journalctl -xe -u iommu-policyd'"
 #define VERSION_HINT "is the daemon of another version? systemctl restart iommu-policyd"
 
 static const struct state {
@@ -47,13 +49,16 @@ static const struct failure {
 	  "see 'journalctl -u iommu-policyd' and the kernel's log", NULL },
 	{ OURS "Timeout", EXIT_CODE_FAILED,
 	  "see 'iommu-policyctl status' and 'journalctl -u iommu-policyd'", NULL },
-	{ OURS "NotAuthorized", EXIT_CODE_FAILED, "do it as root", NULL },
-	{ DBUS "AccessDenied", EXIT_CODE_FAILED, "do it as root", NULL },
-	{ DBUS "InteractiveAuthorizationRequired", EXIT_CODE_FAILED, "do it as root", NULL },
+	{ OURS "NotAuthorized", EXIT_CODE_FAILED, AUTH_HINT, NULL },
+	{ DBUS "AccessDenied", EXIT_CODE_FAILED, AUTH_HINT, NULL },
+	{ DBUS "InteractiveAuthorizationRequired", EXIT_CODE_FAILED, AUTH_HINT, NULL },
 	{ DBUS "Failed", EXIT_CODE_FAILED, "see 'journalctl -u iommu-policyd'", NULL },
 	{ DBUS "LimitsExceeded", EXIT_CODE_FAILED, "try again when other calls have ended", NULL },
 	{ DBUS "ServiceUnknown", EXIT_CODE_FAILED, "systemctl start iommu-policyd", NULL },
 	{ DBUS "NameHasNoOwner", EXIT_CODE_FAILED, "systemctl start iommu-policyd", NULL },
+	{ DBUS "NotSupported", EXIT_CODE_FAILED, "restart it: systemctl restart iommu-policyd",
+	  NULL },
+	{ DBUS "NoServer", EXIT_CODE_FAILED, "is dbus running?", NULL },
 	{ DBUS "NoReply", EXIT_CODE_FAILED, "see 'journalctl -u iommu-policyd'", NULL },
 	{ DBUS "Disconnected", EXIT_CODE_FAILED, "is the D-Bus system bus being restarted?", NULL },
 	{ DBUS "TimedOut", EXIT_CODE_FAILED, "see 'systemctl status iommu-policyd'", NULL },
@@ -106,15 +111,15 @@ enum exit_code outcome_of_error(const char *name)
 
 const char *outcome_hint(const char *name, bool can_force)
 {
-	static const char activation[] = "org.freedesktop.systemd1.", spawn[] = DBUS "Spawn.";
+	/* The bus could not start the daemon for us, or systemd could not: they know why. */
+	static const char *const others[] = { "org.freedesktop.systemd1.", DBUS, "System.Error." };
 	const struct failure *f = find_failure(name);
 
 	if (f)
 		return can_force && f->force_hint ? f->force_hint : f->hint;
-	/* The bus could not start the daemon for us: systemd knows why. */
-	if (name && (strncmp(name, activation, strlen(activation)) == 0 ||
-		     strncmp(name, spawn, strlen(spawn)) == 0))
-		return "see 'systemctl status iommu-policyd'";
+	for (size_t i = 0; name && i < ARRAY_SIZE(others); i++)
+		if (strncmp(name, others[i], strlen(others[i])) == 0)
+			return LOG_HINT;
 	return "";
 }
 

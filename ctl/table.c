@@ -12,6 +12,8 @@
 struct cell {
 	char *text;
 	enum style style;
+	char *brief; /* shown in less than KEEP columns, where TEXT would be cut; NULL: no other */
+	size_t keep;
 };
 
 struct note {
@@ -45,8 +47,10 @@ struct table *table_free(struct table *table)
 {
 	if (!table)
 		return NULL;
-	for (size_t i = 0; i < table->n_cells; i++)
+	for (size_t i = 0; i < table->n_cells; i++) {
 		free(table->cells[i].text);
+		free(table->cells[i].brief);
+	}
 	for (size_t i = 0; i < table->n_notes; i++)
 		free(table->notes[i].cell.text);
 	free(table->cells);
@@ -82,6 +86,22 @@ void table_add(struct table *table, enum style style, const char *text)
 		return;
 	}
 	table->cells[table->n_cells++] = (struct cell){ .text = escaped, .style = style };
+}
+
+void table_add_brief(struct table *table, enum style style, const char *text, size_t keep,
+		     const char *brief)
+{
+	char *escaped = display_escape(brief);
+	size_t n = table->n_cells;
+
+	table_add(table, style, text);
+	if (!escaped || table->n_cells == n) {
+		free(escaped);
+		table->broken = true;
+		return;
+	}
+	table->cells[n].brief = escaped;
+	table->cells[n].keep = keep;
 }
 
 void table_addf(struct table *table, enum style style, const char *format, ...)
@@ -168,8 +188,10 @@ static void measure(const struct table *table, const struct term *term, size_t *
 }
 
 static int print_cell(const struct table *table, FILE *f, const struct term *term, size_t column,
-		      size_t width, const char *text, enum style style)
+		      size_t width, const struct cell *cell)
 {
+	bool brief = cell->brief && width < cell->keep && display_width(cell->text) > width;
+	const char *text = brief ? cell->brief : cell->text;
 	const char *dots = term_ellipsis(term);
 	unsigned flags = table->columns[column].flags;
 	_cleanup_free_ char *fit = NULL;
@@ -184,7 +206,7 @@ static int print_cell(const struct table *table, FILE *f, const struct term *ter
 		pad = 0; /* no blanks at the end of a line */
 
 	fprintf(f, "%s%*s%s%s%s%*s", column > 0 ? " " : "", flags & TABLE_RIGHT ? (int)pad : 0, "",
-		term_on(term, style), fit, term_off(term, style),
+		term_on(term, cell->style), fit, term_off(term, cell->style),
 		flags & TABLE_RIGHT ? 0 : (int)pad, "");
 	return 0;
 }
@@ -223,15 +245,15 @@ int table_print(const struct table *table, FILE *f, const struct term *term)
 
 	if (term->legend) {
 		for (size_t i = 0; i < table->n_columns && r >= 0; i++)
-			r = print_cell(table, f, term, i, widths[i], table->columns[i].title,
-				       STYLE_BOLD);
+			r = print_cell(table, f, term, i, widths[i],
+				       &(struct cell){ .text = (char *)table->columns[i].title,
+						       .style = STYLE_BOLD });
 		fputc('\n', f);
 	}
 	for (size_t row = 0; row < table_n_rows(table) && r >= 0; row++) {
 		for (size_t i = 0; i < table->n_columns && r >= 0; i++) {
-			const struct cell *cell = &table->cells[row * table->n_columns + i];
-
-			r = print_cell(table, f, term, i, widths[i], cell->text, cell->style);
+			r = print_cell(table, f, term, i, widths[i],
+				       &table->cells[row * table->n_columns + i]);
 		}
 		fputc('\n', f);
 		if (r >= 0)

@@ -44,6 +44,13 @@ void table_addf(struct table *table, enum style style, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
 /*
+ * A cell that says less where it is too narrow for TEXT: BRIEF is shown when
+ * not even the first KEEP columns of TEXT fit.
+ */
+void table_add_brief(struct table *table, enum style style, const char *text, size_t keep,
+		     const char *brief);
+
+/*
  * A line of prose under the row that was filled last, at most MAX_LINES of
  * them (0: no limit) where there is a width.
  */

@@ -74,6 +74,13 @@ const char *term_off(const struct term *term, enum style style)
 	return term->colour && style != STYLE_PLAIN ? "\033[0m" : "";
 }
 
+const char *term_branch(const struct term *term, bool last)
+{
+	if (term->utf8)
+		return last ? "\u2514\u2500" : "\u251c\u2500";
+	return last ? "`-" : "|-";
+}
+
 const char *term_ellipsis(const struct term *term)
 {
 	return term->utf8 ? "\u2026" : "...";

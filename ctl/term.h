@@ -39,6 +39,9 @@ size_t term_parse_columns(const char *columns);
 const char *term_on(const struct term *term, enum style style);
 const char *term_off(const struct term *term, enum style style);
 
+/* What leads to a leaf of a tree; the LAST one ends it. */
+const char *term_branch(const struct term *term, bool last);
+
 const char *term_ellipsis(const struct term *term);
 const char *term_arrow(const struct term *term);
 

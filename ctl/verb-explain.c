@@ -2,33 +2,46 @@
 #include <errno.h>
 
 #include "ctl/bus.h"
-#include "ctl/describe.h"
+#include "ctl/document.h"
 #include "ctl/fields.h"
 #include "ctl/table.h"
 #include "ctl/util.h"
+#include "ctl/verdict.h"
 
-/* The rule that won, as the trace has it: the last that matched. */
-struct winner {
-	char *name;
-	char *place;
+/* All that there is to be said about one device, for people or as a document. */
+struct explanation {
+	struct model model;
+	const struct model_device *device;
+	const struct model_group *group; /* NULL where it has none */
+	struct verdict verdict;
+	char **advice;
+	struct table *table; /* of the rules tried */
+	json_object *rules; /* the same for --json, NULL without it */
+	struct json_builder builder;
 };
 
-static void winner_clear(struct winner *winner)
+static void explanation_clear(struct explanation *e)
 {
-	free(winner->name);
-	free(winner->place);
+	verdict_free_advice(e->advice);
+	verdict_clear(&e->verdict);
+	model_clear(&e->model);
+	table_free(e->table);
+	json_object_put(e->rules);
 }
 
-static int remember(struct winner *winner, const char *name, const char *file, uint32_t line)
+static void document_step(struct explanation *e, const struct model_rule *rule, bool matched,
+			  const char *detail)
 {
-	winner_clear(winner);
-	winner->name = strdup(name);
-	if (asprintf(&winner->place, "%s:%u", file, line) < 0)
-		winner->place = NULL;
-	return winner->name && winner->place ? 0 : -ENOMEM;
+	json_object *object = json_add_object(&e->builder, e->rules, NULL);
+
+	document_text(&e->builder, object, "name", rule->name);
+	document_text(&e->builder, object, "file", rule->file);
+	json_add_number(&e->builder, object, "line", rule->line);
+	json_add_bool(&e->builder, object, "matched", matched);
+	document_text(&e->builder, object, "detail", detail);
 }
 
-static int read_trace(sd_bus_message *m, struct table *table, struct winner *winner)
+static int read_trace(sd_bus_message *m, struct explanation *e)
 {
 	const char *name, *file, *detail;
 	uint32_t line;
@@ -41,40 +54,194 @@ static int read_trace(sd_bus_message *m, struct table *table, struct winner *win
 	       0) {
 		enum style style = matched ? STYLE_GOOD : STYLE_DIM;
 
-		table_addf(table, STYLE_PLAIN, "[%s]", name);
-		table_add(table, style, matched ? "yes" : "no");
-		table_addf(table, STYLE_PLAIN, "%s:%u", file, line);
-		if (*detail)
-			table_note(table, STYLE_DIM, 0, detail);
-		if (matched) {
-			r = remember(winner, name, file, line);
-			if (r < 0)
-				return r;
+		if (e->rules) {
+			document_step(e,
+				      &(struct model_rule){ .name = (char *)name,
+							    .file = (char *)file,
+							    .line = line },
+				      matched, detail);
+			continue;
 		}
+		table_addf(e->table, STYLE_PLAIN, "[%s]", name);
+		table_add(e->table, style, matched ? "yes" : "no");
+		table_addf(e->table, STYLE_PLAIN, "%s:%u", file, line);
+		if (*detail)
+			table_note(e->table, STYLE_DIM, 0, detail);
 	}
 	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
-static int print_result(const struct ctl *ctl, const struct winner *winner, const char *wish,
-			const char *target, const char *state, const char *reason)
+/* "identity by [gpu] /etc/.../50-gpu.conf:3", "keeps DMA, no rule matches" */
+static char *describe_vote(const struct vote *vote)
 {
+	const struct model_rule *rule = &vote->device->rule;
+	const char *type = vote->type == DOMAIN_NONE ? "what it has" : domain_to_string(vote->type);
+	char *ret = NULL;
+	int n = 0;
+
+	switch (vote->kind) {
+	case VOTE_WISH:
+		n = asprintf(&ret, "%s%s%s%s by [%s] %s:%u", vote->device->wish,
+			     streq(vote->device->wish, type) ? "" : " (",
+			     streq(vote->device->wish, type) ? "" : type,
+			     streq(vote->device->wish, type) ? "" : ")", rule->name, rule->file,
+			     rule->line);
+		break;
+	case VOTE_KEEP:
+		n = asprintf(&ret, "keeps %s by [%s] %s:%u", type, rule->name, rule->file,
+			     rule->line);
+		break;
+	case VOTE_NO_RULE:
+		n = asprintf(&ret, "keeps %s: no rule matches", type);
+		break;
+	case VOTE_ABSTAINS:
+		n = asprintf(&ret, "none: a bridge that no rule names");
+		break;
+	}
+	return n < 0 ? NULL : ret;
+}
+
+static const char *describe_result(const struct verdict *verdict, const struct vote *vote)
+{
+	if (vote->wins)
+		return ", wins";
+	if (verdict->target != DOMAIN_NONE && !verdict->by_hand && vote->kind == VOTE_WISH)
+		return ", overruled";
+	if (verdict->target != DOMAIN_NONE && vote->kind == VOTE_NO_RULE)
+		return ", goes along";
+	return "";
+}
+
+static int print_vote(const struct term *term, const struct verdict *verdict,
+		      const struct vote *vote, const char *label, bool name)
+{
+	_cleanup_free_ char *text = describe_vote(vote);
+
+	if (!text)
+		return -ENOMEM;
+	return field_printf(term, label, vote->wins ? STYLE_GOOD : STYLE_PLAIN, "%s%s%s%s",
+			    name ? vote->device->address : "", name ? " " : "", text,
+			    describe_result(verdict, vote));
+}
+
+/* The device that was asked about first, then those that it shares its fate with. */
+static int print_votes(const struct term *term, const struct explanation *e)
+{
+	const char *label = "Others' votes";
+	int r = 0;
+
+	for (size_t i = 0; i < e->verdict.n_votes && r >= 0; i++)
+		if (e->verdict.votes[i].device == e->device)
+			r = print_vote(term, &e->verdict, &e->verdict.votes[i], "Device's vote",
+				       false);
+	for (size_t i = 0; i < e->verdict.n_votes && r >= 0; i++)
+		if (e->verdict.votes[i].device != e->device) {
+			r = print_vote(term, &e->verdict, &e->verdict.votes[i], label, true);
+			label = NULL;
+		}
+	return r;
+}
+
+static int print_group(const struct term *term, const struct explanation *e)
+{
+	const struct model_group *group = e->group;
+	const char *label = "To change that";
 	int r;
 
-	if (winner->name && *wish)
-		r = field_printf(&ctl->term, "Device's wish", STYLE_BOLD,
-				 "%s, by [%s] %s, the last that matches", wish, winner->name,
-				 winner->place);
-	else if (winner->name)
-		r = field_printf(&ctl->term, "Device's wish", STYLE_PLAIN,
-				 "none, although [%s] %s matched", winner->name, winner->place);
+	if (!group)
+		return field_print(term, "Group", STYLE_PLAIN,
+				   "none: no IOMMU translates what the device does");
+	r = print_votes(term, e);
+	if (r >= 0)
+		r = field_printf(term, "Group's target", STYLE_BOLD, "%s%s",
+				 str_or(group->target, "-"),
+				 e->verdict.by_hand ? " (set by hand)" : "");
+	if (r >= 0)
+		r = field_print(term, "Group's type", STYLE_PLAIN, group->type);
+	if (r >= 0)
+		r = field_print(term, "Group's state", outcome_style(group->state), group->state);
+	if (r >= 0)
+		r = field_print(term, "Reason", STYLE_PLAIN, group->reason);
+	for (char **p = e->advice; p && *p && r >= 0; p++) {
+		r = field_print(term, label, STYLE_PLAIN, *p);
+		label = NULL;
+	}
+	return r;
+}
+
+static int print_text(const struct ctl *ctl, const struct explanation *e)
+{
+	if (table_n_rows(e->table) == 0)
+		printf("There are no rules.\n");
+	if (table_print(e->table, stdout, &ctl->term) < 0)
+		return complain_memory();
+	putchar('\n');
+	return print_group(&ctl->term, e) < 0 ? complain_memory() : EXIT_CODE_DONE;
+}
+
+static void document_vote(struct json_builder *b, json_object *votes, const struct vote *vote)
+{
+	json_object *object = json_add_object(b, votes, NULL);
+
+	json_add_text(b, object, "device", vote->device->address);
+	json_add_text(b, object, "kind", vote_kind_to_string(vote->kind));
+	document_text(b, object, "wish", vote->device->wish);
+	document_text(b, object, "type", domain_to_string(vote->type));
+	json_add_bool(b, object, "wins", vote->wins);
+	document_rule(b, object, "rule", &vote->device->rule);
+}
+
+static int print_json(const struct ctl *ctl, struct explanation *e)
+{
+	json_object *document = json_object_new_object(), *array;
+	struct json_builder *b = &e->builder;
+
+	json_add_text(b, document, "device", e->device->address);
+	if (json_object_object_add(document, "rules", json_object_get(e->rules)) < 0)
+		b->failed = true;
+	if (e->group)
+		json_add_number(b, document, "group", e->group->id);
 	else
-		r = field_print(&ctl->term, "Device's wish", STYLE_PLAIN,
-				*wish ? wish : "none: no rule matched");
+		json_add_null(b, document, "group");
+	document_text(b, document, "type", e->group ? e->group->type : NULL);
+	document_text(b, document, "target", e->group ? e->group->target : NULL);
+	document_text(b, document, "state", e->group ? e->group->state : NULL);
+	document_text(b, document, "reason", e->group ? e->group->reason : NULL);
+	json_add_bool(b, document, "set_by_hand", e->verdict.by_hand);
+	array = json_add_array(b, document, "votes");
+	for (size_t i = 0; i < e->verdict.n_votes; i++)
+		document_vote(b, array, &e->verdict.votes[i]);
+	array = json_add_array(b, document, "advice");
+	for (char **p = e->advice; p && *p; p++)
+		json_add_text(b, array, NULL, *p);
+	return json_print(ctl, b, document);
+}
+
+/* Trace and model are two answers; the device may have gone between them. */
+static int gather(struct ctl *ctl, const struct target *target, struct explanation *e)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	char doing[64];
+	int r;
+
+	r = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER, &e->model);
+	if (r == 0)
+		r = model_find_target(ctl, &e->model, target, &e->group, &e->device);
+	if (r != 0)
+		return r;
+	ctl->version_checked = true;
+
+	snprintf(doing, sizeof(doing), "asking for the rules of %s", target->address);
+	r = bus_call_manager(ctl, "Explain", false, &error, &reply, "s", target->address);
 	if (r >= 0)
-		r = field_print(&ctl->term, "Group's target", STYLE_BOLD, target);
-	if (r >= 0)
-		r = field_print(&ctl->term, "Group's state", outcome_style(state), state);
-	return r >= 0 ? field_print(&ctl->term, "Reason", STYLE_PLAIN, reason) : r;
+		r = read_trace(reply, e);
+	if (r < 0)
+		return bus_complain(ctl, doing, &error, r);
+	if (e->group && (verdict_reach(e->group, &e->verdict) < 0 ||
+			 verdict_advise(&e->verdict, e->device, &e->advice) < 0))
+		return complain_memory();
+	return 0;
 }
 
 int verb_explain(struct ctl *ctl, char **args, int n_args _unused_)
@@ -85,16 +252,14 @@ int verb_explain(struct ctl *ctl, char **args, int n_args _unused_)
 		{ "MATCH", 0 },
 		{ "WHERE", 0 },
 	};
-	_cleanup_(table_freep) struct table *table = table_new(columns, ARRAY_SIZE(columns));
-	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
-	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
-	_cleanup_(winner_clear) struct winner winner = { 0 };
-	const char *wish, *target_type, *state, *reason;
+	_cleanup_(explanation_clear) struct explanation e = {
+		.table = table_new(columns, ARRAY_SIZE(columns)),
+		.rules = json_wanted(ctl) ? json_object_new_array() : NULL,
+	};
 	struct target target;
-	char doing[64];
 	int r;
 
-	if (!table)
+	if (!e.table || (json_wanted(ctl) && !e.rules))
 		return complain_memory();
 	r = ctl_parse_target(args[0], &target);
 	if (r != 0)
@@ -105,24 +270,8 @@ int verb_explain(struct ctl *ctl, char **args, int n_args _unused_)
 			target.group);
 		return EXIT_CODE_USAGE;
 	}
-	r = bus_connect(ctl);
+	r = gather(ctl, &target, &e);
 	if (r != 0)
 		return r;
-
-	snprintf(doing, sizeof(doing), "asking for the rules of %s", target.address);
-	r = bus_call_manager(ctl, "Explain", false, &error, &reply, "s", target.address);
-	if (r >= 0)
-		r = read_trace(reply, table, &winner);
-	if (r >= 0)
-		r = sd_bus_message_read(reply, "ssss", &wish, &target_type, &state, &reason);
-	if (r < 0)
-		return bus_complain(ctl, doing, &error, r);
-
-	if (table_n_rows(table) == 0)
-		printf("There are no rules.\n");
-	if (table_print(table, stdout, &ctl->term) < 0)
-		return complain_memory();
-	putchar('\n');
-	return print_result(ctl, &winner, wish, target_type, state, reason) < 0 ? complain_memory()
-										: EXIT_CODE_DONE;
+	return e.rules ? print_json(ctl, &e) : print_text(ctl, &e);
 }

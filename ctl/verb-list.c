@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+
 #include "ctl/describe.h"
 #include "ctl/display.h"
+#include "ctl/document.h"
 #include "ctl/table.h"
 #include "ctl/util.h"
 
@@ -46,6 +49,7 @@ static int list_devices(struct ctl *ctl, const struct model *model)
 		{ "DRIVER", TABLE_SHRINK },
 		{ "FLAGS", TABLE_SHRINK | TABLE_LIST },
 		{ "RULE", TABLE_SHRINK },
+		{ "NAME", TABLE_SHRINK },
 	};
 	_cleanup_(table_freep) struct table *table = table_new(columns, ARRAY_SIZE(columns));
 
@@ -53,7 +57,10 @@ static int list_devices(struct ctl *ctl, const struct model *model)
 		return complain_memory();
 	for (size_t i = 0; i < model->n_devices; i++) {
 		const struct model_device *device = &model->devices[i];
+		_cleanup_free_ char *name = describe_name(device);
 
+		if (!name)
+			return complain_memory();
 		table_add(table, STYLE_PLAIN, device->address);
 		if (device->group)
 			table_addf(table, STYLE_PLAIN, "%u", device->group->id);
@@ -64,8 +71,67 @@ static int list_devices(struct ctl *ctl, const struct model *model)
 		table_add(table, STYLE_PLAIN, device->driver);
 		table_add(table, STYLE_PLAIN, describe_flags(device));
 		table_add(table, STYLE_PLAIN, device->rule.name);
+		table_add(table, STYLE_PLAIN, name);
 	}
 	return table_print(table, stdout, &ctl->term) < 0 ? complain_memory() : EXIT_CODE_DONE;
+}
+
+/* "0000:00:1f.2 ahci: Intel Corporation 82801IR SATA Controller", as far as it fits. */
+static int print_leaf(const struct term *term, const struct model_device *device, bool last)
+{
+	const char *branch = term_branch(term, last), *flags = describe_flags(device);
+	_cleanup_free_ char *name = describe_name(device), *line = NULL, *escaped = NULL;
+	_cleanup_free_ char *fit = NULL;
+	size_t used = display_width(branch);
+
+	if (!name || asprintf(&line, "%s %s%s%s%s%s%s", device->address,
+			      str_or(device->driver, "(no driver)"), *flags ? " (" : "", flags,
+			      *flags ? ")" : "", *name ? ": " : "", name) < 0) {
+		line = NULL;
+		return -ENOMEM;
+	}
+	escaped = display_escape(line);
+	if (!escaped)
+		return -ENOMEM;
+	fit = display_fit(escaped, term->width > used ? term->width - used : 1,
+			  term_ellipsis(term));
+	if (!fit)
+		return -ENOMEM;
+	printf("%s%s\n", branch, fit);
+	return 0;
+}
+
+static int list_tree(const struct term *term, const struct model *model)
+{
+	for (size_t i = 0; i < model->n_groups; i++) {
+		const struct model_group *group = &model->groups[i];
+		enum style style = outcome_style(group->state);
+		_cleanup_free_ char *change = describe_change(term, group->type, group->target);
+		_cleanup_free_ char *safe = change ? display_escape(change) : NULL;
+		_cleanup_free_ char *state = display_escape(group->state);
+
+		if (!safe || !state)
+			return complain_memory();
+		printf("%sGroup %u%s: %s, %s%s%s\n", term_on(term, STYLE_BOLD), group->id,
+		       term_off(term, STYLE_BOLD), safe, term_on(term, style), state,
+		       term_off(term, style));
+		for (size_t j = 0; j < group->n_devices; j++)
+			if (print_leaf(term, group->devices[j], j + 1 == group->n_devices) < 0)
+				return complain_memory();
+	}
+	return EXIT_CODE_DONE;
+}
+
+static int list_json(const struct ctl *ctl, const struct model *model, bool devices)
+{
+	json_object *document = json_object_new_array();
+	struct json_builder b = { 0 };
+
+	for (size_t i = 0; devices && i < model->n_devices; i++)
+		document_device(&b, document, NULL, &model->devices[i]);
+	for (size_t i = 0; !devices && i < model->n_groups; i++)
+		document_group(&b, document, NULL, &model->groups[i]);
+	return json_print(ctl, &b, document);
 }
 
 int verb_list(struct ctl *ctl, char **args, int n_args)
@@ -80,8 +146,16 @@ int verb_list(struct ctl *ctl, char **args, int n_args)
 		complain("'list' takes 'groups' or 'devices', not '%s'", str_or(escaped, "?"));
 		return EXIT_CODE_USAGE;
 	}
-	code = model_load(ctl, MODEL_OBJECTS, &model);
+	if (devices && ctl->arguments.tree) {
+		complain("--tree shows groups with their devices: leave out 'devices'");
+		return EXIT_CODE_USAGE;
+	}
+	code = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER | MODEL_NAMES, &model);
 	if (code != 0)
 		return code;
+	if (json_wanted(ctl))
+		return list_json(ctl, &model, devices);
+	if (ctl->arguments.tree)
+		return list_tree(&ctl->term, &model);
 	return devices ? list_devices(ctl, &model) : list_groups(ctl, &model);
 }

@@ -5,6 +5,7 @@
 
 #include "ctl/bus.h"
 #include "ctl/events.h"
+#include "ctl/json.h"
 #include "ctl/util.h"
 
 #define MATCH "type='signal',sender='" BUS_NAME "',"
@@ -53,10 +54,12 @@ static int on_owner_changed(sd_bus_message *m, void *userdata, sd_bus_error *ret
 	if (r < 0)
 		return handled(r);
 	if (!*after)
-		event_print(userdata, STYLE_BAD, "daemon: stopped");
+		r = event_daemon(userdata, STYLE_BAD, "stopped", "stopped, waiting for it");
 	else if (!*before)
-		event_print(userdata, STYLE_GOOD, "daemon: started");
-	return 0;
+		r = event_daemon(userdata, STYLE_GOOD, "started", "started, following it");
+	else
+		r = event_daemon(userdata, STYLE_GOOD, "restarted", "another one, following it");
+	return handled(r);
 }
 
 static int subscribe(struct ctl *ctl)
@@ -99,10 +102,10 @@ static int say_where_we_are(struct ctl *ctl)
 	if (r < 0 && !sd_bus_error_has_name(&error, SD_BUS_ERROR_NAME_HAS_NO_OWNER))
 		return bus_complain(ctl, "asking the bus for iommu-policyd", &error, r);
 	if (r < 0)
-		event_print(ctl, STYLE_WAIT, "daemon: not running, waiting for it");
+		r = event_daemon(ctl, STYLE_WAIT, "absent", "not running, waiting for it");
 	else if (ctl->term.legend)
-		event_print(ctl, STYLE_DIM, "daemon: running, following it until Ctrl-C");
-	return 0;
+		r = event_daemon(ctl, STYLE_DIM, "running", "running, following it until Ctrl-C");
+	return r < 0 ? complain_memory() : 0;
 }
 
 static int on_disconnected(sd_bus_message *m _unused_, void *event,
@@ -144,6 +147,9 @@ int verb_monitor(struct ctl *ctl, char **args _unused_, int n_args _unused_)
 	_cleanup_(sd_event_unrefp) sd_event *event = NULL;
 	int r;
 
+	/* One document a line is what can be read while there is no end. */
+	if (json_wanted(ctl))
+		ctl->arguments.json = JSON_SHORT;
 	r = bus_connect(ctl);
 	if (r != 0)
 		return r;

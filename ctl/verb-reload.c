@@ -3,6 +3,7 @@
 
 #include "ctl/bus.h"
 #include "ctl/display.h"
+#include "ctl/document.h"
 #include "ctl/model.h"
 #include "ctl/util.h"
 
@@ -30,6 +31,18 @@ static int print_errors(const struct model_manager *manager)
 	return EXIT_CODE_FAILED;
 }
 
+static int print_json(const struct ctl *ctl, const struct model_manager *manager, bool ok)
+{
+	json_object *document = json_object_new_object();
+	struct json_builder b = { 0 };
+	int code;
+
+	json_add_bool(&b, document, "ok", ok);
+	document_policy(&b, document, manager);
+	code = json_print(ctl, &b, document);
+	return code == EXIT_CODE_DONE && !ok ? EXIT_CODE_FAILED : code;
+}
+
 int verb_reload(struct ctl *ctl, char **args _unused_, int n_args _unused_)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -46,6 +59,8 @@ int verb_reload(struct ctl *ctl, char **args _unused_, int n_args _unused_)
 	code = model_load(ctl, MODEL_MANAGER, &model);
 	if (code != 0)
 		return code;
+	if (json_wanted(ctl) && (r >= 0 || model.manager.n_errors > 0))
+		return print_json(ctl, &model.manager, r >= 0);
 	if (r < 0 && model.manager.n_errors > 0)
 		return print_errors(&model.manager);
 	/* Somebody was quicker and has mended the files: what was answered is still the answer. */
@@ -53,6 +68,6 @@ int verb_reload(struct ctl *ctl, char **args _unused_, int n_args _unused_)
 		return bus_complain(ctl, "reloading the policy", &error, r);
 	if (ctl->term.legend)
 		printf("Policy %" PRIu64 " is in force, from %zu %s.\n", model.manager.generation,
-		       model.manager.n_files, model.manager.n_files == 1 ? "file" : "files");
+		       model_n_files(&model.manager), model_n_files(&model.manager) == 1 ? "file" : "files");
 	return EXIT_CODE_DONE;
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "ctl/describe.h"
+#include "ctl/document.h"
 #include "ctl/fields.h"
 #include "ctl/util.h"
 
@@ -25,11 +26,15 @@ static int show_members(const struct term *term, const struct model_group *group
 	for (size_t i = 0; i < group->n_devices && r >= 0; i++) {
 		const struct model_device *device = group->devices[i];
 		const char *flags = describe_flags(device);
+		_cleanup_free_ char *name = describe_name(device);
 
+		if (!name)
+			return -ENOMEM;
 		r = field_printf(term, i == 0 ? "Devices" : NULL, STYLE_PLAIN,
-				 "%s %04x:%04x class %06x %s%s%s", device->address, device->vendor,
+				 "%s %04x:%04x class %06x %s%s%s%s%s", device->address, device->vendor,
 				 device->device, device->class_code,
-				 str_or(device->driver, "(no driver)"), *flags ? ", " : "", flags);
+				 str_or(device->driver, "(no driver)"), *flags ? ", " : "", flags,
+				 *name ? ": " : "", name);
 	}
 	return r;
 }
@@ -105,14 +110,18 @@ static int show_group(const struct term *term, const struct model_group *group)
 
 static int show_device(const struct term *term, const struct model_device *device)
 {
-	int r = field_print(term, "Device", STYLE_BOLD, device->address);
+	_cleanup_free_ char *name = describe_name(device);
+	int r = name ? field_print(term, "Device", STYLE_BOLD, device->address) : -ENOMEM;
 
+	if (r >= 0 && *name)
+		r = field_print(term, "Name", STYLE_PLAIN, name);
 	if (r >= 0)
 		r = field_printf(term, "ID", STYLE_PLAIN, "%04x:%04x, subsystem %04x:%04x",
 				 device->vendor, device->device, device->subvendor,
 				 device->subdevice);
 	if (r >= 0)
-		r = field_printf(term, "Class", STYLE_PLAIN, "%06x", device->class_code);
+		r = field_printf(term, "Class", STYLE_PLAIN, "%06x%s%s", device->class_code,
+				 *device->class_name ? ", " : "", device->class_name);
 	if (r >= 0)
 		r = field_print(term, "Driver", STYLE_PLAIN, device->driver);
 	if (r >= 0)
@@ -128,6 +137,23 @@ static int show_device(const struct term *term, const struct model_device *devic
 	return r >= 0 ? show_state(term, device->group) : r;
 }
 
+static int show_json(const struct ctl *ctl, const struct model_group *group,
+		     const struct model_device *device)
+{
+	json_object *document = json_object_new_object();
+	struct json_builder b = { 0 };
+
+	if (device)
+		document_device(&b, document, "device", device);
+	else
+		json_add_null(&b, document, "device");
+	if (group)
+		document_group(&b, document, "group", group);
+	else
+		json_add_null(&b, document, "group");
+	return json_print(ctl, &b, document);
+}
+
 int verb_show(struct ctl *ctl, char **args, int n_args _unused_)
 {
 	_cleanup_(model_clear) struct model model = { 0 };
@@ -138,12 +164,14 @@ int verb_show(struct ctl *ctl, char **args, int n_args _unused_)
 
 	r = ctl_parse_target(args[0], &target);
 	if (r == 0)
-		r = model_load(ctl, MODEL_OBJECTS, &model);
+		r = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER | MODEL_NAMES, &model);
 	if (r == 0)
-		r = model_find_target(&model, &target, &group, &device);
+		r = model_find_target(ctl, &model, &target, &group, &device);
 	if (r != 0)
 		return r;
 
+	if (json_wanted(ctl))
+		return show_json(ctl, group, device);
 	r = device ? show_device(&ctl->term, device) : show_group(&ctl->term, group);
 	return r < 0 ? complain_memory() : EXIT_CODE_DONE;
 }

@@ -4,11 +4,15 @@
 
 #include "ctl/describe.h"
 #include "ctl/display.h"
+#include "ctl/document.h"
 #include "ctl/table.h"
 #include "ctl/util.h"
 
-/* A reason may be long; here two lines of it do, 'show' has the whole. */
-#define REASON_LINES 2
+/* A reason may be long; here one line of it does, 'show' has the whole. */
+#define REASON_LINES 1
+
+/* What the line above the table takes; where there is less, it is two. */
+#define HEADER_WIDTH 72
 
 static bool has_feature(const struct model_manager *manager, const char *feature)
 {
@@ -33,16 +37,19 @@ static void print_manager(const struct ctl *ctl, const struct model_manager *man
 	_cleanup_free_ char *mode = display_escape(manager->mode),
 			    *backend = display_escape(manager->backend);
 	enum style style = manager->n_errors > 0 ? STYLE_BAD : STYLE_PLAIN;
+	bool narrow = ctl->term.width < HEADER_WIDTH;
+	const char *gap = narrow ? "\n" : "   ";
 	char text[160];
 
-	printf("Mode: %s   Backend: %s   Policy: ", str_or(mode, "?"), str_or(backend, "?"));
+	printf("Mode: %s%sBackend: %s%sPolicy: ", str_or(mode, "?"), narrow ? "  " : gap,
+	       str_or(backend, "?"), gap);
 	if (manager->generation == 0)
 		printf("none");
 	else
-		printf("%" PRIu64 " (%zu %s)", manager->generation, manager->n_files,
-		       manager->n_files == 1 ? "file" : "files");
-	printf("   %sErrors: %zu%s\n", term_on(&ctl->term, style), manager->n_errors,
-	       term_off(&ctl->term, style));
+		printf("%" PRIu64 " (%zu %s)", manager->generation, model_n_files(manager),
+		       model_n_files(manager) == 1 ? "file" : "files");
+	printf("%s%sErrors: %zu%s\n", narrow ? "  " : gap, term_on(&ctl->term, style),
+	       manager->n_errors, term_off(&ctl->term, style));
 
 	if (manager->n_errors > 0) {
 		snprintf(text, sizeof(text),
@@ -68,16 +75,17 @@ static int fill_table(struct table *table, const struct model *model)
 {
 	for (size_t i = 0; i < model->n_groups; i++) {
 		const struct model_group *group = &model->groups[i];
-		_cleanup_free_ char *members = describe_members(group);
+		_cleanup_free_ char *content = NULL, *brief = NULL;
 		enum style style = outcome_style(group->state);
+		size_t keep;
 
-		if (!members)
+		if (describe_content(group, &content, &keep, &brief) < 0)
 			return -ENOMEM;
 		table_addf(table, STYLE_PLAIN, "%u", group->id);
 		table_add(table, STYLE_PLAIN, group->type);
 		table_add(table, STYLE_PLAIN, group->target);
 		table_add(table, style, group->state);
-		table_add(table, STYLE_PLAIN, members);
+		table_add_brief(table, STYLE_PLAIN, content, keep, brief);
 		/* What is fine by its state but has something to say is worth a look. */
 		if (group_needs_reason(group))
 			table_note(table,
@@ -124,6 +132,18 @@ static int print_summary(const struct ctl *ctl, const struct model *model)
 				     &(struct display_wrap){ .width = ctl->term.width });
 }
 
+static int print_json(const struct ctl *ctl, const struct model *model)
+{
+	json_object *document = json_object_new_object(), *groups;
+	struct json_builder b = { 0 };
+
+	document_manager(&b, document, "manager", &model->manager);
+	groups = json_add_array(&b, document, "groups");
+	for (size_t i = 0; i < model->n_groups; i++)
+		document_group(&b, groups, NULL, &model->groups[i]);
+	return json_print(ctl, &b, document);
+}
+
 int verb_status(struct ctl *ctl, char **args _unused_, int n_args _unused_)
 {
 	static const struct table_column columns[] = {
@@ -139,10 +159,12 @@ int verb_status(struct ctl *ctl, char **args _unused_, int n_args _unused_)
 
 	if (!table)
 		return complain_memory();
-	code = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER, &model);
+	code = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER | MODEL_NAMES, &model);
 	if (code != 0)
 		return code;
 
+	if (json_wanted(ctl))
+		return print_json(ctl, &model);
 	if (fill_table(table, &model) < 0)
 		return complain_memory();
 	if (ctl->term.legend) {

@@ -100,6 +100,20 @@ static int get_rule(sd_bus *bus, const char *path, const char *interface, const 
 				     rule ? rule->name : "");
 }
 
+/* What the rule asks for, as Explain() has it; what comes of it is the group's. */
+static int get_wish(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+		    void *userdata, sd_bus_error *error)
+{
+	const struct policy_rule *rule = device_rule(userdata);
+
+	(void)bus;
+	(void)path;
+	(void)interface;
+	(void)property;
+	(void)error;
+	return sd_bus_message_append(reply, "s", rule ? domain_to_string(rule->domain) : "");
+}
+
 const sd_bus_vtable bus_device_vtable[] = {
 	SD_BUS_VTABLE_START(0),
 	SD_BUS_PROPERTY("Address", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
@@ -114,5 +128,6 @@ const sd_bus_vtable bus_device_vtable[] = {
 	SD_BUS_PROPERTY("Bridge", "b", get_flag, 0, SD_BUS_VTABLE_PROPERTY_CONST),
 	SD_BUS_PROPERTY("Group", "o", get_group, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Rule", "(sus)", get_rule, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Wish", "s", get_wish, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_VTABLE_END,
 };

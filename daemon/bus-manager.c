@@ -2,15 +2,12 @@
 #include <errno.h>
 #include <string.h>
 
-#include "config.h"
-#include "daemon/bus.h"
+#include "daemon/bus-auth.h"
+#include "daemon/bus-manager.h"
 #include "daemon/bus-options.h"
 #include "daemon/engine.h"
-#include "daemon/fence.h"
 #include "daemon/group-store.h"
-#include "daemon/kernel.h"
 #include "daemon/log.h"
-#include "daemon/module.h"
 #include "daemon/policy-store.h"
 #include "daemon/worker.h"
 
@@ -33,14 +30,11 @@ static struct device *find_device(struct manager *m, const char *address, sd_bus
 	return device;
 }
 
-static int method_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int do_reload(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct manager *m = userdata;
 	int r;
 
-	r = bus_authorize(message, error);
-	if (r < 0)
-		return r;
 	manager_load_settings(m);
 	r = policy_store_reload(m);
 	if (r == -EBADMSG) {
@@ -70,7 +64,7 @@ static int request(struct manager *m, sd_bus_message *message, struct group *gro
 	return r < 0 ? r : manager_queue_group(m, group->id, triggers) < 0 ? -ENOMEM : 1;
 }
 
-static int method_apply(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int do_apply(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct manager *m = userdata;
 	_cleanup_free_ unsigned *groups = NULL;
@@ -78,7 +72,8 @@ static int method_apply(sd_bus_message *message, void *userdata, sd_bus_error *e
 	size_t n = 0;
 	int r;
 
-	if ((r = bus_authorize(message, error)) < 0 || (r = bus_read_options(message, &triggers, error)) < 0)
+	r = bus_read_options(message, &triggers, error);
+	if (r < 0)
 		return r;
 	groups = calloc(m->inventory.n_groups + 1, sizeof(*groups));
 	if (!groups)
@@ -92,7 +87,7 @@ static int method_apply(sd_bus_message *message, void *userdata, sd_bus_error *e
 	return r < 0 ? r : manager_queue_all(m, triggers) < 0 ? -ENOMEM : 1;
 }
 
-static int method_apply_group(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int do_apply_group(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct manager *m = userdata;
 	struct group *group;
@@ -100,7 +95,7 @@ static int method_apply_group(sd_bus_message *message, void *userdata, sd_bus_er
 	uint32_t id;
 	int r;
 
-	if ((r = bus_authorize(message, error)) < 0 || (r = sd_bus_message_read(message, "u", &id)) < 0 ||
+	if ((r = sd_bus_message_read(message, "u", &id)) < 0 ||
 	    (r = bus_read_options(message, &triggers, error)) < 0)
 		return r;
 	group = find_group(m, id, error);
@@ -134,7 +129,7 @@ static int set_type(struct manager *m, sd_bus_message *message, struct group *gr
 	return request(m, message, group, triggers, error);
 }
 
-static int method_set_group_type(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int do_set_group_type(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct manager *m = userdata;
 	struct group *group;
@@ -144,7 +139,7 @@ static int method_set_group_type(sd_bus_message *message, void *userdata, sd_bus
 	uint32_t id;
 	int r;
 
-	if ((r = bus_authorize(message, error)) < 0 || (r = sd_bus_message_read(message, "us", &id, &word)) < 0 ||
+	if ((r = sd_bus_message_read(message, "us", &id, &word)) < 0 ||
 	    (r = bus_read_options(message, &triggers, error)) < 0)
 		return r;
 	domain = domain_from_string(word);
@@ -155,14 +150,15 @@ static int method_set_group_type(sd_bus_message *message, void *userdata, sd_bus
 	return group ? set_type(m, message, group, domain, triggers, error) : -ENXIO;
 }
 
-static int method_restore(sd_bus_message *message, void *userdata, sd_bus_error *error)
+static int do_restore(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct manager *m = userdata;
 	struct group *group;
 	uint32_t id;
 	int r;
 
-	if ((r = bus_authorize(message, error)) < 0 || (r = sd_bus_message_read(message, "u", &id)) < 0)
+	r = sd_bus_message_read(message, "u", &id);
+	if (r < 0)
 		return r;
 	group = find_group(m, id, error);
 	/* An explicit wish for this group by name: its drivers may be taken away for it, unless they are in use. */
@@ -260,87 +256,18 @@ static int method_plan(sd_bus_message *message, void *userdata, sd_bus_error *er
 	return r < 0 ? r : sd_bus_message_send(reply);
 }
 
-static int get_text(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-		    void *userdata, sd_bus_error *error)
-{
-	const struct manager *m = userdata;
-	const char *value = PACKAGE_VERSION;
-
-	(void)bus;
-	(void)path;
-	(void)interface;
-	(void)error;
-	if (strcmp(property, "Mode") == 0)
-		value = m->settings.mode == MODE_AUDIT ? "audit" : "enforce";
-	else if (strcmp(property, "Backend") == 0)
-		value = module_is_there(m) ? fence_module.name : fence_pin.name;
-	return sd_bus_message_append(reply, "s", value);
-}
-
-static int get_files(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
-		     void *userdata, sd_bus_error *error)
-{
-	const struct manager *m = userdata;
-
-	(void)bus;
-	(void)path;
-	(void)interface;
-	(void)property;
-	(void)error;
-	return sd_bus_message_append_strv(reply, (char **)policy_files(m->policy));
-}
-
-static int get_generation(sd_bus *bus, const char *path, const char *interface, const char *property,
-			  sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	const struct manager *m = userdata;
-
-	(void)bus;
-	(void)path;
-	(void)interface;
-	(void)property;
-	(void)error;
-	return sd_bus_message_append(reply, "t", m->policy_generation);
-}
-
-static int get_errors(sd_bus *bus, const char *path, const char *interface, const char *property,
-		      sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	const struct manager *m = userdata;
-	int r;
-
-	(void)bus;
-	(void)path;
-	(void)interface;
-	(void)property;
-	(void)error;
-	r = sd_bus_message_open_container(reply, 'a', "(suss)");
-	for (size_t i = 0; r >= 0 && i < m->policy_errors.n_items; i++) {
-		const struct policy_error *e = &m->policy_errors.items[i];
-		_cleanup_free_ char *key = e->section ? strf("[%s]%s%s", e->section, e->key ? " " : "",
-							     strempty(e->key)) :
-							strdup(strempty(e->key));
-
-		r = key ? sd_bus_message_append(reply, "(suss)", e->path, e->line, key, strempty(e->message)) : -ENOMEM;
+/* Each member that changes something is one of these, and does nothing before its caller may. */
+#define AUTHORIZED(name, action)                                                             \
+	static int method_##name(sd_bus_message *message, void *userdata, sd_bus_error *error) \
+	{                                                                                    \
+		return bus_authorize(userdata, message, action, do_##name, error);           \
 	}
-	return r < 0 ? r : sd_bus_message_close_container(reply);
-}
 
-static int get_features(sd_bus *bus, const char *path, const char *interface, const char *property,
-			sd_bus_message *reply, void *userdata, sd_bus_error *error)
-{
-	_cleanup_strv_ char **features = NULL;
-	int r;
-
-	(void)bus;
-	(void)path;
-	(void)interface;
-	(void)property;
-	(void)userdata;
-	(void)error;
-	r = kernel_features(&features);
-	return r < 0 ? r : sd_bus_message_append_strv(reply, features);
-}
+AUTHORIZED(reload, BUS_ACTION_RELOAD)
+AUTHORIZED(apply, BUS_ACTION_APPLY)
+AUTHORIZED(apply_group, BUS_ACTION_APPLY)
+AUTHORIZED(set_group_type, BUS_ACTION_SET_TYPE)
+AUTHORIZED(restore, BUS_ACTION_RESTORE)
 
 /*
  * UNPRIVILEGED throughout: sd-bus's own check wants CAP_SYS_ADMIN, and who may
@@ -362,13 +289,16 @@ const sd_bus_vtable bus_manager_vtable[] = {
 	       ("a(ssubs)", trace, "s", wish, "s", target, "s", state, "s", reason), method_explain),
 	SD_BUS_METHOD_WITH_ARGS("Plan", SD_BUS_NO_ARGS, SD_BUS_RESULT("a(usssss)", plan), method_plan,
 				SD_BUS_VTABLE_UNPRIVILEGED),
-	SD_BUS_PROPERTY("Version", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
-	SD_BUS_PROPERTY("Mode", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("Backend", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("PolicyFiles", "as", get_files, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("PolicyGeneration", "t", get_generation, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("PolicyErrors", "a(suss)", get_errors, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("KernelFeatures", "as", get_features, 0, 0),
+	SD_BUS_PROPERTY("Version", "s", bus_manager_text, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("InterfaceVersion", "u", bus_manager_number, 0, SD_BUS_VTABLE_PROPERTY_CONST),
+	SD_BUS_PROPERTY("Mode", "s", bus_manager_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Backend", "s", bus_manager_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("PolicyFiles", "as", bus_manager_files, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("PolicyGeneration", "t", bus_manager_number, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("PolicyErrors", "a(suss)", bus_manager_errors, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("KernelFeatures", "as", bus_manager_features, 0, 0),
+	SD_BUS_PROPERTY("Transactions", "a(stt)", bus_manager_transactions, 0, 0),
+	SD_BUS_PROPERTY("PolicyReloads", "(tt)", bus_manager_reloads, 0, 0),
 	SD_BUS_SIGNAL_WITH_ARGS("Decided",
 				SD_BUS_ARGS("u", group, "s", from, "s", to, "s", state, "s", reason), 0),
 	SD_BUS_SIGNAL_WITH_ARGS("PolicyReloaded", SD_BUS_ARGS("t", generation, "b", ok), 0),

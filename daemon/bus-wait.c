@@ -10,6 +10,8 @@
 
 /* A caller that floods us with requests must not fill the memory: each waits for its answer. */
 #define WAITERS_MAX 256
+/* Of one connection, so that it cannot use that up. */
+#define WAITERS_MAX_CALLER 128
 
 /* A call whose answer waits for one group, or for all that had something to do. */
 struct waiter {
@@ -121,12 +123,15 @@ void bus_waiters_group_gone(struct manager *m, const struct group *group)
 int bus_wait_for(struct manager *m, sd_bus_message *message, bool all, const unsigned *groups, size_t n,
 		 sd_bus_error *error)
 {
+	const char *sender = strempty(sd_bus_message_get_sender(message));
+	size_t n_waiters = 0, of_caller = 0;
 	struct waiter *waiter;
-	size_t n_waiters = 0;
 
-	for (waiter = m->waiters; waiter; waiter = waiter->next)
+	for (waiter = m->waiters; waiter; waiter = waiter->next) {
 		n_waiters++;
-	if (n_waiters >= WAITERS_MAX)
+		of_caller += strcmp(strempty(sd_bus_message_get_sender(waiter->message)), sender) == 0;
+	}
+	if (n_waiters >= WAITERS_MAX || of_caller >= WAITERS_MAX_CALLER)
 		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "too many calls wait for an answer");
 	waiter = calloc(1, sizeof(*waiter));
 	if (!waiter)

@@ -3,7 +3,9 @@
 #include <string.h>
 #include <time.h>
 
-#include "daemon/bus.h"
+#include "daemon/bus-auth.h"
+#include "daemon/bus-backlog.h"
+#include "daemon/bus-told.h"
 #include "daemon/log.h"
 #include "daemon/policy-store.h"
 #include "daemon/resume.h"
@@ -11,6 +13,8 @@
 #define GROUP_PREFIX BUS_ROOT "/group"
 #define DEVICE_PREFIX BUS_ROOT "/device"
 #define DEFAULT_ADDRESS "unix:path=/run/dbus/system_bus_socket"
+/* After uevents, workers, the gate and the groups' evaluation, which must not wait for callers, however many they are. */
+#define BUS_PRIORITY (SD_EVENT_PRIORITY_NORMAL + 3)
 #define RETRY_USEC (1 * USEC_PER_SEC)
 
 static int connect_bus(struct manager *m);
@@ -107,24 +111,6 @@ static int list_devices(sd_bus *bus, const char *prefix, void *userdata, char **
 	return paths ? 0 : -ENOMEM;
 }
 
-int bus_authorize(sd_bus_message *message, sd_bus_error *error)
-{
-	_cleanup_(sd_bus_creds_unrefp) sd_bus_creds *creds = NULL;
-	uid_t uid;
-	int r;
-
-	r = sd_bus_query_sender_creds(message, SD_BUS_CREDS_EUID, &creds);
-	if (r >= 0)
-		r = sd_bus_creds_get_euid(creds, &uid);
-	if (r < 0)
-		return sd_bus_error_setf(error, BUS_NAME ".Error.NotAuthorized",
-					 "the caller's identity cannot be found out: %s", strerror(-r));
-	if (uid != 0)
-		return sd_bus_error_setf(error, BUS_NAME ".Error.NotAuthorized", "only root may call %s",
-					 sd_bus_message_get_member(message));
-	return 1;
-}
-
 static bool ready(const struct manager *m)
 {
 	return m->bus && sd_bus_is_ready(m->bus) > 0;
@@ -137,9 +123,10 @@ static void announce_group(struct manager *m, struct group *group)
 	if (!path || group->published || !ready(m))
 		return;
 	group->published = sd_bus_emit_object_added(m->bus, path) >= 0;
+	bus_told_all(m->bus, bus_group_vtable, group, &group->told);
 }
 
-void bus_device_seen(struct manager *m, struct device *device)
+static void announce_device(struct manager *m, struct device *device)
 {
 	_cleanup_free_ char *path = bus_device_path(device->address);
 
@@ -147,10 +134,23 @@ void bus_device_seen(struct manager *m, struct device *device)
 		return;
 	if (device->group)
 		announce_group(m, device->group);
-	if (!device->published)
-		device->published = sd_bus_emit_object_added(m->bus, path) >= 0;
-	else
-		sd_bus_emit_properties_changed(m->bus, path, BUS_NAME ".Device", "Driver", "Group", "Rule", NULL);
+	if (device->published)
+		return;
+	device->published = sd_bus_emit_object_added(m->bus, path) >= 0;
+	bus_told_all(m->bus, bus_device_vtable, device, &device->told);
+}
+
+static void flush_later(struct manager *m)
+{
+	if (m->flush_source)
+		sd_event_source_set_enabled(m->flush_source, SD_EVENT_ONESHOT);
+}
+
+void bus_device_seen(struct manager *m, struct device *device)
+{
+	announce_device(m, device);
+	device->dirty = true;
+	flush_later(m);
 }
 
 void bus_devices_changed(struct manager *m, const struct group *group)
@@ -176,31 +176,24 @@ void bus_group_removed(struct manager *m, struct group *group)
 		sd_bus_emit_object_removed(m->bus, path);
 }
 
-static int flush_group(struct manager *m, struct group *group)
+static void flush_group(struct manager *m, struct group *group)
 {
-	static const struct {
-		unsigned dirty;
-		const char *property;
-	} table[] = {
-		{ BUS_DIRTY_TYPE, "Type" },	    { BUS_DIRTY_TYPE, "Owner" },
-		{ BUS_DIRTY_STATE, "Target" },	    { BUS_DIRTY_STATE, "State" },
-		{ BUS_DIRTY_STATE, "Reason" },	    { BUS_DIRTY_STATE, "Rules" },
-		{ BUS_DIRTY_STATE, "LastError" },   { BUS_DIRTY_STATE, "ChangedUSec" },
-		{ BUS_DIRTY_STATE, "BootType" },    { BUS_DIRTY_DEVICES, "Devices" },
-		{ BUS_DIRTY_DEVICES, "ReservedRegions" }, { BUS_DIRTY_DEVICES, "RequiresDirect" },
-	};
 	_cleanup_free_ char *path = bus_group_path(group);
-	char *names[ARRAY_LEN(table) + 1] = {};
-	size_t n = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(table); i++)
-		if (group->dirty & table[i].dirty)
-			names[n++] = (char *)table[i].property;
-	group->dirty = 0;
-	if (!path || n == 0)
-		return 0;
 	announce_group(m, group);
-	return sd_bus_emit_properties_changed_strv(m->bus, path, BUS_NAME ".Group", names);
+	if (path)
+		group->dirty = bus_told_changes(m->bus, path, BUS_NAME ".Group", bus_group_vtable, group,
+						&group->told) < 0;
+}
+
+static void flush_device(struct manager *m, struct device *device)
+{
+	_cleanup_free_ char *path = bus_device_path(device->address);
+
+	announce_device(m, device);
+	if (path)
+		device->dirty = bus_told_changes(m->bus, path, BUS_NAME ".Device", bus_device_vtable, device,
+						 &device->told) < 0;
 }
 
 static int on_flush(sd_event_source *s, void *userdata)
@@ -213,20 +206,25 @@ static int on_flush(sd_event_source *s, void *userdata)
 	for (size_t i = 0; i < m->inventory.n_groups; i++)
 		if (m->inventory.groups[i]->dirty)
 			flush_group(m, m->inventory.groups[i]);
+	for (size_t i = 0; i < m->inventory.n_devices; i++)
+		if (m->inventory.devices[i]->dirty)
+			flush_device(m, m->inventory.devices[i]);
+	if (m->dirty)
+		m->dirty = bus_told_changes(m->bus, BUS_ROOT, BUS_NAME ".Manager", bus_manager_vtable, m,
+					    &m->told) < 0;
 	return 0;
 }
 
-void bus_group_changed(struct manager *m, struct group *group, unsigned dirty)
+void bus_group_changed(struct manager *m, struct group *group)
 {
-	group->dirty |= dirty;
-	if (m->flush_source)
-		sd_event_source_set_enabled(m->flush_source, SD_EVENT_ONESHOT);
+	group->dirty = true;
+	flush_later(m);
 }
 
-void bus_manager_changed(struct manager *m, const char *property)
+void bus_manager_changed(struct manager *m)
 {
-	if (ready(m))
-		sd_bus_emit_properties_changed(m->bus, BUS_ROOT, BUS_NAME ".Manager", property, NULL);
+	m->dirty = true;
+	flush_later(m);
 }
 
 void bus_emit_decided(struct manager *m, const struct group *group, enum domain from)
@@ -240,16 +238,16 @@ void bus_emit_decided(struct manager *m, const struct group *group, enum domain 
 
 void bus_policy_reloaded(struct manager *m, bool ok)
 {
-	if (!ready(m))
-		return;
-	sd_bus_emit_properties_changed(m->bus, BUS_ROOT, BUS_NAME ".Manager", "PolicyFiles", "PolicyGeneration",
-				       "PolicyErrors", NULL);
-	sd_bus_emit_signal(m->bus, BUS_ROOT, BUS_NAME ".Manager", "PolicyReloaded", "tb", m->policy_generation, ok);
+	bus_manager_changed(m);
+	if (ready(m))
+		sd_bus_emit_signal(m->bus, BUS_ROOT, BUS_NAME ".Manager", "PolicyReloaded", "tb", m->policy_generation,
+				   ok);
 }
 
 static void disconnect(struct manager *m)
 {
 	bus_waiters_free(m);
+	bus_auth_free(m);
 	m->bus = sd_bus_close_unref(m->bus);
 	for (size_t i = 0; i < m->inventory.n_groups; i++)
 		m->inventory.groups[i]->published = false;
@@ -309,19 +307,27 @@ static int on_connected(sd_bus_message *message, void *userdata, sd_bus_error *e
 	policy_store_keep(m);
 	/* Whoever looks from now on sees them; only what comes later needs an announcement. */
 	for (size_t i = 0; i < m->inventory.n_groups; i++) {
-		m->inventory.groups[i]->published = true;
-		m->inventory.groups[i]->dirty = 0;
+		struct group *group = m->inventory.groups[i];
+
+		group->published = true;
+		bus_told_all(m->bus, bus_group_vtable, group, &group->told);
 	}
-	for (size_t i = 0; i < m->inventory.n_devices; i++)
-		m->inventory.devices[i]->published = true;
+	for (size_t i = 0; i < m->inventory.n_devices; i++) {
+		struct device *device = m->inventory.devices[i];
+
+		device->published = true;
+		bus_told_all(m->bus, bus_device_vtable, device, &device->told);
+	}
+	bus_told_all(m->bus, bus_manager_vtable, m, &m->told);
 	return 0;
 }
 
-static int add_objects(struct manager *m)
+int bus_add_objects(struct manager *m)
 {
 	int r;
 
-	if ((r = sd_bus_add_object_manager(m->bus, NULL, BUS_ROOT)) < 0 ||
+	if ((r = sd_bus_add_filter(m->bus, NULL, bus_backlog_message, m)) < 0 ||
+	    (r = sd_bus_add_object_manager(m->bus, NULL, BUS_ROOT)) < 0 ||
 	    (r = sd_bus_add_object_vtable(m->bus, NULL, BUS_ROOT, BUS_NAME ".Manager", bus_manager_vtable, m)) < 0 ||
 	    (r = sd_bus_add_fallback_vtable(m->bus, NULL, GROUP_PREFIX, BUS_NAME ".Group", bus_group_vtable, find_group,
 					    m)) < 0 ||
@@ -330,8 +336,8 @@ static int add_objects(struct manager *m)
 					    find_device, m)) < 0 ||
 	    (r = sd_bus_add_node_enumerator(m->bus, NULL, DEVICE_PREFIX, list_devices, m)) < 0)
 		return r;
-	return sd_bus_add_object_vtable(m->bus, NULL, "/org/freedesktop/LogControl1", "org.freedesktop.LogControl1",
-					bus_log_vtable, m);
+	r = sd_bus_add_object(m->bus, NULL, BUS_LOG_PATH, bus_log_message, m);
+	return r < 0 ? r : sd_bus_add_object_vtable(m->bus, NULL, BUS_LOG_PATH, BUS_LOG_INTERFACE, bus_log_vtable, m);
 }
 
 /* Returns at once: with "watch bind" the connection is made when the bus's socket appears. */
@@ -346,7 +352,7 @@ static int connect_bus(struct manager *m)
 	    (r = sd_bus_set_bus_client(m->bus, true)) < 0 || (r = sd_bus_set_watch_bind(m->bus, true)) < 0 ||
 	    (r = sd_bus_set_connected_signal(m->bus, true)) < 0 ||
 	    (r = sd_bus_set_exit_on_disconnect(m->bus, false)) < 0 || (r = sd_bus_set_trusted(m->bus, false)) < 0 ||
-	    (r = sd_bus_negotiate_creds(m->bus, true, SD_BUS_CREDS_EUID)) < 0 || (r = add_objects(m)) < 0 ||
+	    (r = bus_add_objects(m)) < 0 ||
 	    (r = sd_bus_match_signal_async(m->bus, NULL, "org.freedesktop.DBus.Local", NULL,
 					   "org.freedesktop.DBus.Local", "Connected", on_connected, NULL, m)) < 0 ||
 	    (r = sd_bus_match_signal_async(m->bus, NULL, "org.freedesktop.DBus.Local", NULL,
@@ -354,7 +360,7 @@ static int connect_bus(struct manager *m)
 	    (r = sd_bus_start(m->bus)) < 0 ||
 	    (r = sd_bus_request_name_async(m->bus, NULL, BUS_NAME, 0, on_name, m)) < 0 ||
 	    (r = resume_watch_bus(m)) < 0 ||
-	    (r = sd_bus_attach_event(m->bus, m->event, SD_EVENT_PRIORITY_NORMAL)) < 0) {
+	    (r = sd_bus_attach_event(m->bus, m->event, BUS_PRIORITY)) < 0) {
 		log_debug("Cannot join the bus: %s", strerror(-r));
 		disconnect(m);
 		return r;
@@ -368,7 +374,7 @@ int bus_start(struct manager *m)
 
 	if ((r = sd_event_add_defer(m->event, &m->flush_source, on_flush, m)) < 0 ||
 	    (r = sd_event_source_set_enabled(m->flush_source, SD_EVENT_OFF)) < 0 ||
-	    (r = sd_event_source_set_priority(m->flush_source, SD_EVENT_PRIORITY_IDLE)) < 0 ||
+	    (r = sd_event_source_set_priority(m->flush_source, BUS_PRIORITY)) < 0 ||
 	    (r = sd_event_add_time_relative(m->event, &m->bus_retry_source, CLOCK_MONOTONIC, 0, 0, on_retry, m)) < 0 ||
 	    (r = sd_event_source_set_enabled(m->bus_retry_source, SD_EVENT_OFF)) < 0)
 		return r;

@@ -11,22 +11,21 @@
  */
 #define BUS_NAME "org.iommupolicy1"
 #define BUS_ROOT "/org/iommupolicy1"
-
-enum bus_dirty {
-	BUS_DIRTY_TYPE = 1 << 0, /* Type, Owner */
-	BUS_DIRTY_STATE = 1 << 1, /* Target, State, Reason, Rules, LastError, ChangedUSec */
-	BUS_DIRTY_DEVICES = 1 << 2, /* Devices, ReservedRegions, RequiresDirect */
-};
+#define BUS_LOG_PATH "/org/freedesktop/LogControl1"
+#define BUS_LOG_INTERFACE "org.freedesktop.LogControl1"
 
 int bus_start(struct manager *m);
 void bus_stop(struct manager *m);
 
-/* Announced together, once the event loop has nothing more urgent. */
-void bus_group_changed(struct manager *m, struct group *group, unsigned dirty);
+/*
+ * Something may have changed: what has, is told once, when the event loop has
+ * done what is more urgent, in one signal for each object.
+ */
+void bus_group_changed(struct manager *m, struct group *group);
 void bus_devices_changed(struct manager *m, const struct group *group);
-void bus_manager_changed(struct manager *m, const char *property);
+void bus_manager_changed(struct manager *m);
 
-/* New objects are announced at once, and what is known of old ones as changed. */
+/* A new object is announced at once, after that of its group; of an old one something may have changed. */
 void bus_device_seen(struct manager *m, struct device *device);
 /* To be called while the object is still there. */
 void bus_device_removed(struct manager *m, struct device *device);
@@ -45,8 +44,11 @@ extern const sd_bus_vtable bus_manager_vtable[], bus_group_vtable[], bus_device_
 char *bus_group_path(const struct group *group);
 char *bus_device_path(const char *address);
 
-/* 1, or -EPERM with the error set, for a member that changes something. Root only. */
-int bus_authorize(sd_bus_message *message, sd_bus_error *error);
+/* All that can be called and read, on m->bus. */
+int bus_add_objects(struct manager *m);
+
+/* Takes what sets a property of LogControl1, which the table cannot: whether a caller may is not known at once. */
+int bus_log_message(sd_bus_message *message, void *userdata, sd_bus_error *error);
 
 /*
  * Keeps MESSAGE until every one of GROUPS is settled, and answers it then: with

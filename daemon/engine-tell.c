@@ -35,7 +35,7 @@ struct log_fields engine_log_fields(const struct group *group, char *const *addr
 	};
 }
 
-static void log_state(const struct group *group, bool was_managed)
+static void log_state(const struct group *group, const struct news *news, bool was_managed)
 {
 	static const struct {
 		const char *message_id;
@@ -54,6 +54,8 @@ static void log_state(const struct group *group, bool was_managed)
 		engine_log_fields(group, addresses, group->drifted ? MESSAGE_DRIFTED : kinds[group->state].message_id);
 	int priority = kinds[group->state].priority;
 
+	fields.error_number = news->error;
+	fields.duration_usec = news->duration_usec;
 	/* At start most groups have no rule, and that is no news. */
 	if (group->state == STATE_UNMANAGED && !was_managed)
 		priority = LOG_DEBUG;
@@ -77,15 +79,12 @@ void engine_tell(struct manager *m, struct group *group, const struct news *news
 	group->problem = news->problem;
 	replace_str(&group->error, news->problem == PROBLEM_NONE ? NULL : news->reason);
 	user_watch(m);
+	bus_group_changed(m, group);
 	if (same)
 		return;
 	if (before != news->state)
 		group->changed_usec = now_usec(CLOCK_REALTIME);
-	bus_group_changed(m, group, BUS_DIRTY_STATE);
-	/* Without the kernel module, whose it is goes by that: see owner_of(). */
-	if (before == STATE_USER_OWNED || news->state == STATE_USER_OWNED)
-		bus_group_changed(m, group, BUS_DIRTY_TYPE);
-	log_state(group, was_managed);
+	log_state(group, news, was_managed);
 	if (news->state != STATE_APPLYING)
 		bus_emit_decided(m, group, news->from);
 	manager_update_status(m);

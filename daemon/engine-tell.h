@@ -14,6 +14,9 @@ struct news {
 	struct user user; /* STATE_USER_OWNED: who it is, where that is known */
 	bool held; /* waits for a hold or a claim of somebody else to end */
 	enum domain from; /* what Decided tells: the type now, or, where a change has just ended, that before it */
+	/* Of a change that has ended, for the journal: what the kernel answered (0: nothing wrong), and its length. */
+	int error;
+	uint64_t duration_usec;
 };
 
 /* Sets the state, and tells bus and journal where that is news. */

@@ -346,7 +346,7 @@ void engine_evaluate(struct manager *m, struct group *group, unsigned triggers)
 		return;
 	}
 	if (group->type != type)
-		bus_group_changed(m, group, BUS_DIRTY_TYPE);
+		bus_group_changed(m, group);
 	if (leftover_undo(m, group, triggers))
 		return;
 	if (!group->boot_known) {
@@ -361,7 +361,7 @@ void engine_evaluate(struct manager *m, struct group *group, unsigned triggers)
 	}
 	changed |= triggers & (TRIGGER_START | TRIGGER_CHANGED);
 	if (changed) {
-		bus_group_changed(m, group, BUS_DIRTY_STATE);
+		bus_group_changed(m, group);
 		bus_devices_changed(m, group);
 	}
 	if (group->decision.verdict == VERDICT_UNMANAGED || group->decision.target == DOMAIN_BLOCKED)
@@ -435,7 +435,7 @@ void engine_policy_changed(struct manager *m)
 		if (decide(m, group, true, &changed) < 0)
 			log_oom();
 		/* Rules may have moved to another line without changing anything else. */
-		bus_group_changed(m, group, BUS_DIRTY_STATE);
+		bus_group_changed(m, group);
 		if (changed)
 			bus_devices_changed(m, group);
 		manager_queue_group(m, group->id, TRIGGER_POLICY | (changed ? TRIGGER_CHANGED : 0));
@@ -454,6 +454,7 @@ static void finish_recovery(struct manager *m, struct group *group, const struct
 	engine_set_state(m, group, STATE_FAILED, PROBLEM_FAILED, strempty(reason));
 	backoff_note(group, true);
 	fields = engine_log_fields(group, addresses, MESSAGE_RECOVERED);
+	fields.error_number = outcome->error;
 	log_struct(*outcome->reason ? LOG_ERR : LOG_WARNING, &fields, "Group %u: %s", group->id, strempty(reason));
 	if (!again)
 		decided_first_time(group);
@@ -472,6 +473,8 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 			.problem = outcome->problem,
 			.reason = outcome->reason,
 			.user = outcome->user,
+			.error = outcome->error,
+			.duration_usec = duration_usec,
 			.from = group->type,
 		};
 
@@ -493,7 +496,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		log_notice("Group %u went while its type was being changed: %s", group->id, outcome->reason);
 		return; /* the removal's own event is on its way */
 	}
-	bus_group_changed(m, group, BUS_DIRTY_TYPE | BUS_DIRTY_STATE);
+	bus_group_changed(m, group);
 	bus_devices_changed(m, group);
 	if (!group->decided) {
 		bool changed;
@@ -543,6 +546,8 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 			.problem = outcome->result == RESULT_PENDING ? PROBLEM_NONE : outcome->problem,
 			.held = outcome->held,
 			.user = outcome->user,
+			.error = outcome->error,
+			.duration_usec = duration_usec,
 			.reason = outcome->reason,
 			.from = group->type,
 		};

@@ -19,6 +19,12 @@
 struct group;
 struct worker;
 
+/* Hashes of what changes of an object on the bus, as last told there: see bus-told.h. */
+#define BUS_TOLD_MAX 16
+struct bus_told {
+	uint64_t hashes[BUS_TOLD_MAX];
+};
+
 struct device {
 	char *address;
 	struct sysfs_device attributes;
@@ -27,6 +33,8 @@ struct device {
 	struct group *group; /* NULL: none (yet) */
 	bool fresh; /* plugged in while the daemon ran, and not decided yet */
 	bool published; /* its bus object has been announced */
+	bool dirty; /* something of it may have changed since */
+	struct bus_told told;
 };
 
 enum state {
@@ -92,7 +100,8 @@ struct group {
 	unsigned deferred; /* triggers that wait for that */
 	uint64_t own_seqnum; /* uevents up to this one are of the daemon's own doing */
 	bool published; /* its bus object has been announced */
-	unsigned dirty; /* bus properties to announce, see bus.h */
+	bool dirty; /* something of it may have changed since */
+	struct bus_told told;
 };
 
 struct inventory {

@@ -6,6 +6,8 @@
 #include <stdint.h>
 #include <syslog.h>
 
+#include <systemd/sd-event.h>
+
 #include "policy/domain.h"
 #include "policy/errors.h"
 #include "policy/policy.h"
@@ -34,6 +36,7 @@
 #define MESSAGE_MODULE_WENT "e06a0fcfc85d414cafe5d380864c6ff6"
 #define MESSAGE_NO_IOMMU "60e6bbf54d464756b7ff0c5b1259d7b1"
 #define MESSAGE_CANNOT_CHANGE "0b92403fb02c4a5f9a61e98693ed1967"
+#define MESSAGE_LEFT_OUT "0884fd8eae474512927cae24b57c9b3b"
 
 /* Fields of design section 9; what is NULL, negative or zero is left out. */
 struct log_fields {
@@ -46,6 +49,8 @@ struct log_fields {
 	const struct policy_error *error;
 	int error_number; /* positive errno */
 	uint64_t duration_usec;
+	const char *dropped_id; /* of MESSAGE_LEFT_OUT: what was left out, and how often */
+	uint64_t n_dropped;
 };
 
 void log_struct(int priority, const struct log_fields *fields, const char *format, ...) _printf_(3, 4);
@@ -66,6 +71,15 @@ void log_set_max_level(int priority);
 int log_get_max_level(void);
 /* Standard error only, for --once on a terminal. */
 void log_set_console(bool console);
+
+/*
+ * What comes too often is left out of the journal (daemon/log-limit.h), but for
+ * errors in policy files, which are a person's, and unless the level is debug.
+ * With an event loop the number is told a minute later, without one by
+ * log_detach(), which tells of all that is left. Returns 0 or a negative errno.
+ */
+int log_attach(sd_event *event);
+void log_detach(void);
 
 /* "debug", "info", "notice", "warning", "err", "crit", "alert", "emerg", or a digit; -EINVAL otherwise. */
 int log_level_from_string(const char *word);

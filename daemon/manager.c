@@ -151,7 +151,7 @@ int manager_device_seen(struct manager *m, const char *address, unsigned trigger
 	/* Our own unbinding and binding are no news, and neither is a repeated "add" (udevadm trigger). */
 	if (had_group && ((seqnum && seqnum <= device->group->own_seqnum) || (triggers & TRIGGER_PLUGGED)))
 		return 0;
-	bus_group_changed(m, device->group, had_group ? BUS_DIRTY_TYPE : BUS_DIRTY_DEVICES);
+	bus_group_changed(m, device->group);
 	if (!had_group)
 		module_query(m, device->group);
 	if (added && device->fresh && device->attributes.multifunction) {
@@ -181,7 +181,7 @@ void manager_device_gone(struct manager *m, const char *address)
 		group_free(empty);
 		manager_update_status(m);
 	} else if (group) {
-		bus_group_changed(m, group, BUS_DIRTY_DEVICES);
+		bus_group_changed(m, group);
 		manager_queue_group(m, group->id, TRIGGER_LEFT);
 	}
 }
@@ -223,14 +223,15 @@ void manager_load_settings(struct manager *m)
 
 	settings_load(m->options->config, m->settings_read, &m->settings);
 	m->settings_read = true;
-	log_set_max_level(m->settings.log_level);
+	if (!m->log_level_asked)
+		log_set_max_level(m->settings.log_level);
 	/* What audit mode only told of is done now, and the other way round told of. */
 	if (m->settings.mode != before)
 		manager_queue_all(m, TRIGGER_CHANGED);
 	/* Groups that wait for a worker may have one. */
 	if (m->event && m->settings.max_workers > workers)
 		manager_worker_free(m);
-	bus_manager_changed(m, "Mode");
+	bus_manager_changed(m);
 	gate_update(m);
 }
 
@@ -247,6 +248,7 @@ static int add_sources(struct manager *m)
 		return -errno;
 	signal(SIGPIPE, SIG_IGN);
 	if ((r = sd_event_default(&m->event)) < 0 ||
+	    (r = log_attach(m->event)) < 0 ||
 	    (r = sd_event_add_signal(m->event, NULL, SIGTERM, on_stop, m)) < 0 ||
 	    (r = sd_event_add_signal(m->event, NULL, SIGINT, on_stop, m)) < 0 ||
 	    (r = sd_event_add_signal(m->event, NULL, SIGHUP, on_reload, m)) < 0 ||
@@ -344,6 +346,7 @@ int manager_run(const struct options *options)
 	resume_stop(&m);
 	policy_store_free(&m);
 	inventory_clear(&m.inventory);
+	log_detach();
 	sd_event_source_disable_unref(m.settled_source);
 	sd_event_source_disable_unref(m.settled_timer);
 	sd_event_source_disable_unref(m.queue_source);

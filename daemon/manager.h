@@ -6,11 +6,13 @@
 #include <systemd/sd-bus.h>
 #include <systemd/sd-event.h>
 
+#include "daemon/counts.h"
 #include "daemon/inventory.h"
 #include "daemon/settings.h"
 #include "daemon/surroundings.h"
 #include "policy/policy.h"
 
+struct asked;
 struct gate;
 struct module;
 struct options;
@@ -38,8 +40,10 @@ struct manager {
 	sd_event *event;
 	struct settings settings;
 	bool settings_read; /* at least once */
+	bool log_level_asked; /* at run time, instead of the one in the settings */
 	struct inventory inventory;
 	struct surroundings surroundings;
+	struct counts counts;
 
 	/* Policy in force, see policy-store.h. */
 	struct policy *policy; /* never NULL once started; without rules where none is in force */
@@ -74,7 +78,12 @@ struct manager {
 
 	sd_bus *bus;
 	sd_event_source *bus_retry_source, *flush_source;
+	bool dirty; /* a property of the manager's may have changed */
+	struct bus_told told;
 	struct waiter *waiters;
+	struct asked *asked; /* see bus-auth.h */
+	sd_bus_slot *gone_slot; /* tells of callers that go, while polkit is asked about any */
+	unsigned long long questions; /* to polkit, so far */
 
 	sd_event_source *resume_source; /* see resume.h */
 	uint64_t slept_usec; /* since boot, when last looked */

@@ -209,7 +209,7 @@ static void tell(struct manager *m, bool starting)
 		log_struct(LOG_NOTICE, &fields,
 			   "The kernel module iommu_policy has gone; everything but what it alone can do goes on "
 			   "without it");
-	bus_manager_changed(m, "Backend");
+	bus_manager_changed(m);
 }
 
 static void close_requests(struct module *module)

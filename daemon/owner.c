@@ -96,7 +96,7 @@ void owner_update(struct manager *m, struct group *group, const struct module_gr
 	group->owner_known = true;
 	group->owner = found->owner;
 	if (changed)
-		bus_group_changed(m, group, BUS_DIRTY_TYPE);
+		bus_group_changed(m, group);
 	look = update_claim(m, group, found->claim.present);
 	if (group->worker)
 		return; /* its own doing, or read by it in time */
@@ -223,7 +223,7 @@ void owner_module_went(struct manager *m)
 		group->claim_seq = 0;
 		group->claim_error = 0;
 		group->claim_tries = 0;
-		bus_group_changed(m, group, BUS_DIRTY_TYPE);
+		bus_group_changed(m, group);
 		/* What keeps it is another now; nor will anybody tell that what it waits for has ended. */
 		if (group->type == DOMAIN_BLOCKED || group->held || group->state == STATE_USER_OWNED)
 			manager_queue_group(m, group->id, TRIGGER_OWNER);

@@ -67,6 +67,7 @@ int policy_store_start(struct manager *m)
 	r = policy_load(NULL, policy_default_dirs, &m->policy, &errors);
 	if (r >= 0) {
 		m->policy_generation = 1;
+		m->counts.policies_good++;
 		take_errors(m, &errors);
 		log_loaded(m);
 		/* Early at boot /var may not be there: kept when the bus is, see bus.c. */
@@ -75,6 +76,7 @@ int policy_store_start(struct manager *m)
 	}
 	if (r != -EBADMSG)
 		return r;
+	m->counts.policies_bad++;
 	log_errors(&errors);
 	take_errors(m, &errors);
 	r = policy_copy_load(&m->policy);
@@ -100,6 +102,7 @@ int policy_store_reload(struct manager *m)
 	r = policy_load(NULL, policy_default_dirs, &policy, &errors);
 	if (r < 0 && r != -EBADMSG) {
 		policy_errors_clear(&errors);
+		m->counts.policies_bad++;
 		log_error("Cannot read the policy: %s", strerror(-r));
 		return r;
 	}
@@ -107,6 +110,7 @@ int policy_store_reload(struct manager *m)
 	if (r < 0) {
 		/* The files are not those of the policy in force any more. */
 		m->copy_due = false;
+		m->counts.policies_bad++;
 		log_errors(&m->policy_errors);
 		log_kept(m->policy_lacking ? "nothing is applied until they are mended" :
 					     "the previous policy stays in force",
@@ -114,6 +118,7 @@ int policy_store_reload(struct manager *m)
 	} else {
 		m->policy = policy;
 		m->policy_generation++;
+		m->counts.policies_good++;
 		m->policy_kept = m->policy_lacking = false;
 		engine_policy_changed(m);
 		policy_free(old);

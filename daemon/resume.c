@@ -39,7 +39,7 @@ static size_t compare(struct manager *m, const struct known *known, size_t n_kno
 		n++;
 		log_notice("Group %u: its type was %s and is %s since the machine has slept, or its clock was set",
 			   group->id, domain_to_string(known[i].type), domain_to_string(group->type));
-		bus_group_changed(m, group, BUS_DIRTY_TYPE);
+		bus_group_changed(m, group);
 		manager_queue_group(m, group->id, 0);
 	}
 	return n;

@@ -25,16 +25,6 @@
  * so that whatever is found after a crash is undone from the record alone.
  */
 
-const char *way_to_string(enum way way)
-{
-	static const char *const names[] = {
-		[WAY_NOTHING] = "nothing",	   [WAY_LIVE] = "live", [WAY_WRITE] = "write",
-		[WAY_TRANSACTION] = "transaction", [WAY_WAIT] = "wait",
-	};
-
-	return names[way];
-}
-
 void transaction_device_clear(struct transaction_device *device)
 {
 	free(device->address);

@@ -1,10 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <string.h>
 
-#include "daemon/group-store.h"
-#include "daemon/record.h"
-#include "daemon/state-file.h"
-#include "daemon/way.h"
+#include "daemon/way-internal.h"
 
 /* Restore() takes back what a rule gave, its driver too. */
 static bool is_restored(const struct group *group)
@@ -12,7 +9,7 @@ static bool is_restored(const struct group *group)
 	return group->has_override && group->override.domain == DOMAIN_AUTO;
 }
 
-static const char *wanted_driver(const struct group *group, size_t i)
+const char *way_wanted_driver(const struct group *group, size_t i)
 {
 	if (is_restored(group))
 		return NULL;
@@ -21,23 +18,17 @@ static const char *wanted_driver(const struct group *group, size_t i)
 		       NULL;
 }
 
-static bool must_release(const struct group *group, const struct device *device)
+bool way_must_release(const struct group *group, const struct device *device)
 {
 	return is_restored(group) && device->given_driver;
 }
 
-enum driver_need {
-	DRIVER_FINE,
-	DRIVER_CHANGE, /* the override is to be set, and the device given to the driver */
-	DRIVER_MISSING, /* it is not loaded: a device that was there keeps its driver until it is */
-};
-
-static enum driver_need driver_need(const struct group *group, size_t i)
+enum driver_need way_driver_need(const struct group *group, size_t i)
 {
 	const struct device *device = group->devices[i];
-	const char *wanted = wanted_driver(group, i);
+	const char *wanted = way_wanted_driver(group, i);
 
-	if (must_release(group, device))
+	if (way_must_release(group, device))
 		return DRIVER_CHANGE;
 	if (!wanted || device->attributes.bridge || (device->driver && strcmp(device->driver, wanted) == 0))
 		return DRIVER_FINE;
@@ -65,7 +56,7 @@ static enum rebind device_rebind(const struct group *group, size_t i)
 	return decision->rebind;
 }
 
-static bool may_unbind(const struct group *group, size_t i, const struct way_options *options)
+bool way_may_unbind(const struct group *group, size_t i, const struct way_options *options)
 {
 	enum rebind rebind = device_rebind(group, i);
 
@@ -100,21 +91,21 @@ enum way way_choose(const struct group *group, const struct way_options *options
 	*ret_lacking = false;
 	for (size_t i = 0; i < group->n_devices; i++) {
 		const struct device *device = group->devices[i];
-		enum driver_need need = driver_need(group, i);
+		enum driver_need need = way_driver_need(group, i);
 
 		if (device->attributes.bridge)
 			continue;
 		if (need == DRIVER_MISSING && !lacking) {
 			lacking = true;
 			*ret_reason = strf("driver %s, which the rule wants for %s, is not loaded (modprobe %s)",
-					   wanted_driver(group, i), device->address, wanted_driver(group, i));
+					   way_wanted_driver(group, i), device->address, way_wanted_driver(group, i));
 		}
 		change_driver |= need == DRIVER_CHANGE;
 		fresh |= device->fresh;
 		if (!device->driver || (!change_type && need != DRIVER_CHANGE))
 			continue;
 		bound = true;
-		if (!may_unbind(group, i, options) && stuck == group->n_devices)
+		if (!way_may_unbind(group, i, options) && stuck == group->n_devices)
 			stuck = i;
 	}
 	if (!change_type && !change_driver) {
@@ -133,62 +124,4 @@ enum way way_choose(const struct group *group, const struct way_options *options
 	if (!bound && !fresh && !change_driver && group->type != DOMAIN_BLOCKED && target != DOMAIN_BLOCKED)
 		return WAY_WRITE;
 	return WAY_TRANSACTION;
-}
-
-/* What a quarantined device had before: its end gives that back. Whether it is one. */
-static bool take_from_quarantine(struct transaction_device *device, const struct transaction *quarantine)
-{
-	for (size_t i = 0; i < quarantine->n_devices; i++) {
-		const struct transaction_device *kept = &quarantine->devices[i];
-
-		if (strcmp(kept->address, device->address) != 0 || (kept->id && kept->id != device->id))
-			continue;
-		device->driver = kept->driver;
-		device->override = kept->override;
-		device->pinned = device->unbound = true;
-		device->fresh = true; /* it lost whatever chance it had to be bound */
-		return true;
-	}
-	return false;
-}
-
-struct transaction *way_prepare(const struct group *group, enum way way, const struct way_options *options, bool force)
-{
-	_cleanup_(transaction_freep) struct transaction *t = calloc(1, sizeof(*t));
-	_cleanup_(transaction_freep) struct transaction *quarantine = NULL;
-
-	if (!t)
-		return NULL;
-	t->group = group->id;
-	t->way = way;
-	t->from = group->type;
-	t->to = group->decision.target;
-	t->force = force;
-	t->record_dir = RECORD_DIR;
-	/* Also where a newcomer has made it a quarantine of some only. */
-	if (record_read_quarantine(RECORD_DIR, group->id, &quarantine) < 0)
-		quarantine = NULL;
-	for (size_t i = 0; i < group->n_devices; i++) {
-		const struct device *device = group->devices[i];
-		struct transaction_device item = {
-			.address = device->address,
-			.driver = device->driver,
-			/* A bound device keeps its driver until the rule's is loaded. */
-			.wanted = (char *)(device->driver && driver_need(group, i) == DRIVER_MISSING ?
-						   NULL :
-						   wanted_driver(group, i)),
-			.given = device->given_driver,
-			.release = must_release(group, device),
-			.bridge = device->attributes.bridge,
-			.may_unbind = may_unbind(group, i, options),
-			.fresh = device->fresh,
-			.id = sysfs_device_id(&device->attributes),
-		};
-
-		if (quarantine && !item.bridge && !item.driver)
-			t->quarantined |= take_from_quarantine(&item, quarantine);
-		if (transaction_add_device(t, &item) < 0)
-			return NULL;
-	}
-	return TAKE_PTR(t);
 }

@@ -166,6 +166,13 @@ static void asked(struct worker *worker, const struct outcome *outcome)
 		engine_finished(worker->manager, group, worker->transaction, outcome, 0);
 }
 
+/* A change that is late was counted at its deadline, and one that is undone when it failed. */
+static void count(const struct worker *worker, const struct outcome *outcome, uint64_t duration_usec)
+{
+	if (worker->job == JOB_RUN && !worker->late)
+		counts_note(&worker->manager->counts, outcome, duration_usec);
+}
+
 static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userdata)
 {
 	struct worker *worker = userdata;
@@ -189,11 +196,13 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 			    si->si_code == CLD_EXITED ? "exit status" : "signal", si->si_status, remains_text[remains]);
 		log_error("Group %u: %s", worker->transaction->group, outcome.reason);
 		if (remains == REMAINS_RECOVERING) {
+			count(worker, &outcome, duration);
 			worker_free(worker);
 			return 0;
 		}
 	}
 	outcome.reason[sizeof(outcome.reason) - 1] = '\0';
+	count(worker, &outcome, duration);
 	if (worker->job == JOB_ASK) {
 		asked(worker, &outcome);
 		worker_free(worker);
@@ -268,16 +277,17 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 {
 	struct worker *worker = userdata;
 	struct manager *m = worker->manager;
+	uint64_t duration = now_usec(CLOCK_MONOTONIC) - worker->started_usec;
 	struct outcome outcome;
 
 	(void)s;
 	(void)usec;
+	describe_timeout(worker, &outcome);
+	count(worker, &outcome, duration);
 	worker->late = true;
 	m->n_running--;
 	if (worker->job != JOB_ASK && worker->group) {
-		describe_timeout(worker, &outcome);
-		engine_finished(m, worker->group, worker->transaction, &outcome,
-				now_usec(CLOCK_MONOTONIC) - worker->started_usec);
+		engine_finished(m, worker->group, worker->transaction, &outcome, duration);
 		if (!m->stopping)
 			ask_for_user(worker);
 	}

@@ -230,4 +230,5 @@ def test_a_plain_busctl_as_nobody(vm):
                     f'-- busctl call {policyd.SERVICE} {policyd.ROOT} '
                     f'{policyd.SERVICE}.Manager Reload', check=False)
     assert result.status != 0
-    assert 'only root may call Reload' in result.stderr
+    assert 'Reload needs a password' in result.stderr
+    assert 'call it as root' in result.stderr

@@ -18,6 +18,9 @@ TOPOLOGY = Topology(
     ports=['rp1', 'rp2'],
     policy={'50-cycles.conf': '[8086:10d3]\ndomain = identity\n'
             '[disks]\nmatch-class = 0108\ndomain = DMA-FQ\n'},
+    # Each change is looked for in the journal: none may be left out.
+    files={'/etc/iommu-policyd/iommu-policyd.conf.d/log.conf':
+           '[Daemon]\nLogLevel=debug\n'},
     load=['e1000e', 'nvme'])
 
 WANTED = {'nic': ('identity', 'e1000e'), 'disk': ('DMA-FQ', 'nvme')}

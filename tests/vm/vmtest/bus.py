@@ -131,6 +131,28 @@ class Monitor:
         return [values[name] for _, values, _ in
                 self.signals('PropertiesChanged', path) if name in values]
 
+    def repeated(self) -> list[tuple[str, str, Any]]:
+        """What was told as changed and had been told with that value."""
+        known: dict[tuple[str, str], Any] = {}
+        found = []
+        for message in self.messages():
+            told = plain(message['payload']['data']) \
+                if message.get('payload') else []
+            if message.get('member') == 'InterfacesAdded':
+                for values in told[1].values():
+                    known.update({(told[0], name): value
+                                  for name, value in values.items()})
+            elif message.get('member') == 'InterfacesRemoved':
+                known = {key: value for key, value in known.items()
+                         if key[0] != told[0]}
+            elif message.get('member') == 'PropertiesChanged':
+                for name, value in told[1].items():
+                    key = (message['path'], name)
+                    if key in known and known[key] == value:
+                        found.append((*key, value))
+                    known[key] = value
+        return found
+
     def stop(self) -> None:
         self._job.stop()
 

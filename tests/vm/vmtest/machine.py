@@ -81,6 +81,9 @@ class Machine:
         if self.topology.load:
             archive.file('extra/etc/modules-load.d/scenario.conf',
                          ''.join(f'{name}\n' for name in self.topology.load))
+        if self.topology.bus == 'broker':
+            archive.symlink('extra/etc/systemd/system/dbus.service',
+                            '/usr/lib/systemd/system/dbus-broker.service')
         units = self.topology.enable
         if units is None:
             units = [UNIT] if tree and list(tree.glob(

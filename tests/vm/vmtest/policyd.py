@@ -31,6 +31,8 @@ MESSAGES = {
     'policy-kept': 'b7ec199f1b1f41e6afa81f99538f4400',
     'no-iommu': '60e6bbf54d464756b7ff0c5b1259d7b1',
     'cannot-change': '0b92403fb02c4a5f9a61e98693ed1967',
+    'recovered': 'ee1b5ba7d8ac4f069c5a3a74f9ee21f0',
+    'left-out': '0884fd8eae474512927cae24b57c9b3b',
 }
 
 
@@ -84,7 +86,7 @@ def status(vm: VM) -> str:
     return vm.out(['systemctl', 'show', '-P', 'StatusText', UNIT])
 
 
-def _number(entry: dict[str, Any]) -> int:
+def number(entry: dict[str, Any]) -> int:
     """An entry's place in the journal: the i= of its cursor."""
     return int(entry['__CURSOR'].split(';i=')[1].split(';')[0], 16)
 
@@ -92,7 +94,7 @@ def _number(entry: dict[str, Any]) -> int:
 def mark(vm: VM) -> int:
     """Where the journal ends now, for `entries` to begin after."""
     vm.run('journalctl --sync')
-    return max(map(_number, vm.journal(options='-n1')))
+    return max(map(number, vm.journal(options='-n1')))
 
 
 def entries(vm: VM, kind: str, after: int = 0,
@@ -105,13 +107,13 @@ def entries(vm: VM, kind: str, after: int = 0,
     found = vm.journal(f'MESSAGE_ID={MESSAGES[kind]}',
                        f'_SYSTEMD_UNIT={UNIT}',
                        *(f'{name}={value}' for name, value in fields.items()))
-    return [entry for entry in found if _number(entry) > after]
+    return [entry for entry in found if number(entry) > after]
 
 
-def entry(vm: VM, kind: str, after: int = 0,
+def entry(vm: VM, kind: str, after: int = 0, timeout: float = 60,
           **fields: str | int) -> dict[str, Any]:
     """The one entry of that kind and with these fields, once it is there."""
-    found = vm.wait(lambda: entries(vm, kind, after, **fields),
+    found = vm.wait(lambda: entries(vm, kind, after, **fields), timeout,
                     what=f'the journal entry {kind} {fields}')
     assert len(found) == 1, found
     return found[0]

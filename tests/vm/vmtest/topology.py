@@ -105,6 +105,7 @@ class Topology:
     load          modules that are loaded early in the boot
     module        whether the project's kernel module and the test client for
                   it are there; `load` or the scenario loads it
+    bus           'broker': dbus-broker instead of dbus-daemon
     configure     options of the daemon's configure, as --enable-failpoints
     wait          'running': until systemd is done; 'agent': at once
     expect_kernel regular expressions of kernel complaints that are expected
@@ -126,6 +127,7 @@ class Topology:
     enable: Sequence[str] | None = None
     load: Sequence[str] = ()
     module: bool = False
+    bus: str = 'daemon'
     configure: Sequence[str] = ()
     wait: str = 'running'
     boot_timeout: float = 180

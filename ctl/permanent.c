@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include "ctl/permanent.h"
+
+#include <errno.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl/display.h"
+#include "ctl/machine.h"
+#include "ctl/model.h"
+#include "ctl/policy-read.h"
+#include "ctl/rule-text.h"
+#include "ctl/util.h"
+#include "policy/search.h"
+
+/* The first line of its files: what begins otherwise is somebody else's and stays. */
+#define MARK "# Made by iommu-policyctl set --permanent, which replaces it as a whole.\n"
+
+static char *write_text(const struct ctl *ctl, enum domain domain, const struct group_facts *facts)
+{
+	struct rule_text rule = {
+		.prefix = "set",
+		.domain = domain,
+		.rebind = ctl->arguments.rebind,
+		.force = ctl->arguments.force,
+	};
+	char *text = NULL;
+	size_t size;
+	FILE *f;
+
+	f = open_memstream(&text, &size);
+	if (!f)
+		return NULL;
+	fputs(MARK "# Without the line above it is yours. Remove the file to take the decision back.\n", f);
+	rule_text_write(f, &rule, facts);
+	if (fclose(f) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+static const char *last_part(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+
+	return slash ? slash + 1 : path;
+}
+
+/* The files that the daemon would read, with the draft where its name will be. */
+static int list_with_draft(const struct draft *draft, struct path_list *ret,
+			   struct policy_errors *errors)
+{
+	_cleanup_(path_list_clear) struct path_list found = { 0 };
+	bool added = false;
+	int r = search_files(NULL, policy_default_dirs, &found, errors);
+
+	for (size_t i = 0; i < found.n && r == 0; i++) {
+		int order = strcmp(last_part(found.items[i]), last_part(draft->path));
+
+		if (order >= 0 && !added) {
+			r = path_list_add(ret, draft->temporary);
+			added = true;
+		}
+		if (order != 0 && r == 0)
+			r = path_list_add(ret, found.items[i]);
+	}
+	if (r == 0 && !added)
+		r = path_list_add(ret, draft->temporary);
+	return r;
+}
+
+static int load_with_draft(const struct draft *draft, struct policy **ret)
+{
+	_cleanup_(policy_errors_clear) struct policy_errors errors = { 0 };
+	_cleanup_(path_list_clear) struct path_list files = { 0 };
+	_cleanup_free_ const char **paths = NULL;
+	int r;
+
+	r = list_with_draft(draft, &files, &errors);
+	if (r == 0)
+		paths = calloc(files.n + 1, sizeof(*paths));
+	if (!paths)
+		return complain_memory();
+	memcpy(paths, files.items, files.n * sizeof(*paths));
+	r = policy_load_files(paths, ret, &errors);
+	if (r == -ENOMEM)
+		return complain_memory();
+	if (r < 0) {
+		complain(
+			"the policy files have errors, so the daemon would not read another one; nothing was done (see: iommu-policyctl check)");
+		return EXIT_CODE_FAILED;
+	}
+	return 0;
+}
+
+/* A later rule takes one of the devices away: which, so that it can be changed. */
+static int complain_overruled(const struct draft *draft, const struct policy *policy,
+			      const struct group_facts *facts)
+{
+	for (size_t i = 0; i < facts->n_devices; i++) {
+		const struct policy_rule *rule = policy_match(policy, facts->devices[i]);
+		_cleanup_free_ char *name = NULL, *path = NULL;
+
+		if (!rule || streq(rule->path, draft->temporary))
+			continue;
+		name = display_escape(rule->name);
+		path = display_escape(rule->path);
+		if (!name || !path)
+			return complain_memory();
+		complain(
+			"nothing was done: for %s, [%s] (%s:%u) would go before a file of the name %s; change that rule instead",
+			facts->devices[i]->address, name, path, rule->line, last_part(draft->path));
+		return EXIT_CODE_REFUSED;
+	}
+	return EXIT_CODE_DONE;
+}
+
+static int check_decision(const struct draft *draft, const struct group_facts *facts,
+			  enum domain domain)
+{
+	enum domain wanted = domain == DOMAIN_AUTO ? facts->boot : domain;
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	struct decision decision;
+	int code;
+
+	code = load_with_draft(draft, &policy);
+	if (code == 0)
+		code = complain_overruled(draft, policy, facts);
+	if (code != 0)
+		return code;
+	if (policy_decide(policy, facts, NULL, &decision) < 0)
+		return complain_memory();
+	if (decision.verdict != VERDICT_TARGET || decision.target != wanted) {
+		_cleanup_free_ char *reason = display_escape(decision.reason);
+
+		complain("nothing was done: %s", str_or(reason, "the policy says otherwise"));
+		code = EXIT_CODE_REFUSED;
+	}
+	decision_clear(&decision);
+	return code;
+}
+
+static int make_folder(const char *path)
+{
+	if (mkdir(path, 0755) < 0) {
+		if (errno == EEXIST)
+			return 0;
+		complain("cannot make the folder %s: %s", path, strerror(errno));
+		return EXIT_CODE_FAILED;
+	}
+	/* Nobody else may put files there, and everybody may read them. */
+	(void)!chmod(path, 0755);
+	fprintf(stderr, "Created the folder %s.\n", path);
+	return 0;
+}
+
+static int make_folders(void)
+{
+	_cleanup_free_ char *parent = strdup(policy_default_dirs[0]);
+	int code;
+
+	if (!parent)
+		return complain_memory();
+	*strrchr(parent, '/') = '\0';
+	code = make_folder(parent);
+	return code != 0 ? code : make_folder(policy_default_dirs[0]);
+}
+
+static int prepare(struct ctl *ctl, const struct machine_group *group, enum domain domain,
+		   struct draft *draft)
+{
+	const struct group_facts *facts = machine_group_facts(group);
+	const struct device_facts *first = rule_text_first(facts);
+	_cleanup_free_ char *path = NULL, *text = NULL;
+	char name[32];
+	int code;
+
+	if (!first) {
+		complain("group %u has no PCI device but bridges: write a rule that names one by its address, see iommu-policy.conf(5)",
+			 machine_group_id(group));
+		return EXIT_CODE_REFUSED;
+	}
+	rule_text_name(first->address, name, sizeof(name));
+	if (asprintf(&path, "%s/90-set-%s.conf", policy_default_dirs[0], name) < 0)
+		path = NULL;
+	text = write_text(ctl, domain, facts);
+	if (!path || !text)
+		return complain_memory();
+	code = make_folders();
+	if (code == 0)
+		code = draft_write(draft, path, text, DRAFT_OVER_OWN);
+	return code != 0 ? code : check_decision(draft, facts, domain);
+}
+
+int permanent_prepare(struct ctl *ctl, uint32_t group, enum domain domain, struct draft *ret)
+{
+	_cleanup_(machine_clear) struct machine machine = { 0 };
+	_cleanup_(model_clear) struct model model = { 0 };
+	const struct model_group *known;
+	struct machine_group *here;
+	int r;
+
+	*ret = (struct draft){ 0 };
+	if (ctl->arguments.host) {
+		complain("--permanent writes a file of this machine: with -H, run it there (ssh)");
+		return EXIT_CODE_USAGE;
+	}
+	if (geteuid() != 0) {
+		complain("--permanent writes to %s: do it as root", policy_default_dirs[0]);
+		return EXIT_CODE_FAILED;
+	}
+	r = model_load(ctl, MODEL_OBJECTS, &model);
+	if (r != 0)
+		return r;
+	r = machine_read(&machine);
+	if (r < 0) {
+		complain("reading the IOMMU groups below /sys: %s", strerror(-r));
+		return EXIT_CODE_FAILED;
+	}
+	known = model_find_group(&model, group);
+	here = machine_group(&machine, group);
+	if (!known || !here) {
+		complain("there is no group %u (see: iommu-policyctl list)", group);
+		return EXIT_CODE_FAILED;
+	}
+	machine_know(here, domain_from_string(known->type), domain_from_string(known->boot_type));
+	return prepare(ctl, here, domain, ret);
+}
+
+int permanent_commit(const struct ctl *ctl, struct draft *draft)
+{
+	bool replaced = draft->replaces;
+	int code = draft_commit(draft);
+
+	if (code == 0 && ctl->term.legend && ctl->arguments.json == JSON_OFF)
+		printf("%s %s.\n", replaced ? "Replaced" : "Wrote", draft->path);
+	return code;
+}
