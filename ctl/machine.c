@@ -208,7 +208,8 @@ int machine_outlook(const struct machine_group *group, const struct decision *de
 			return -ENOMEM;
 	} else if (decision->verdict == VERDICT_TARGET) {
 		way = way_choose(&decided, &options, &lacking, &reason);
-		state = lacking || way == WAY_WAIT ? STATE_PENDING : STATE_COMPLIANT;
+		/* There is a reason where something has to be waited for, be it for one device only. */
+		state = lacking || reason || way == WAY_WAIT ? STATE_PENDING : STATE_COMPLIANT;
 	}
 	if (!reason)
 		reason = strdup(strempty(decision->reason));

@@ -177,7 +177,7 @@ static void add_side(struct json_builder *b, json_object *parent, const struct p
 	add_text(b, parent, "state", side->state);
 	add_text(b, parent, "way", side->way);
 	add_text(b, parent, "reason", side->reason);
-	json_add_bool(b, parent, "set_at_run_time", side->at_run_time);
+	json_add_bool(b, parent, "set_by_hand", side->at_run_time);
 	rules = json_add_array(b, parent, "rules");
 	for (size_t i = 0; i < side->n_rules; i++) {
 		json_object *rule = json_add_object(b, rules, NULL);

@@ -89,6 +89,9 @@ def test_drift_and_errors_are_seen(vm):
     vm.wait(lambda: parse(metrics(vm))['iommu_policy_errors', ''] == 2,
             what='errors of the policy')
     vm.policy('60-broken.conf', None)
+    # That reading of the files would undo the drift.
+    vm.wait(lambda: parse(metrics(vm))['iommu_policy_errors', ''] == 0,
+            what='a policy without errors')
     vm.run(f'echo {address} > /sys/bus/pci/drivers/nvme/unbind && '
            f'echo DMA > /sys/bus/pci/devices/{address}/iommu_group/type && '
            f'echo {address} > /sys/bus/pci/drivers/nvme/bind')
@@ -116,7 +119,7 @@ def test_the_timer(vm):
     try:
         vm.wait(lambda: vm.exists(FILE), what='the first file')
         assert vm.out(['stat', '-c', '%a %U', FILE]).strip() == '644 root'
-        text = vm.read(FILE)
+        text = vm.read_bytes(FILE).decode()
         check(text)
         assert parse(text)['iommu_policy_up', ''] == 1
         vm.run(f'systemctl start {UNIT}.service')
@@ -129,8 +132,8 @@ def test_the_timer(vm):
         # A daemon that is not there is what the file says, and not started.
         vm.run(f'systemctl stop {policyd.UNIT}')
         vm.run(f'systemctl start {UNIT}.service')
-        assert parse(vm.read(FILE)) == {('iommu_policy_up', ''): 0}
-        check(vm.read(FILE))
+        assert parse(vm.read_bytes(FILE).decode()) == {('iommu_policy_up', ''): 0}
+        check(vm.read_bytes(FILE).decode())
         assert vm.run(f'systemctl is-active {policyd.UNIT}',
                       check=False).stdout == 'inactive\n'
     finally:

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <check.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "ctl/draft.h"
+#include "ctl/machine.h"
+#include "ctl/metrics.h"
+#include "ctl/plan.h"
+#include "ctl/policy-read.h"
+#include "ctl/rule-text.h"
+#include "ctl/util.h"
+#include "tests/unit/fake-sysfs.h"
+
+#define FIRST "0000:3b:00.0"
+#define SECOND "0000:3b:00.1"
+
+static struct machine machine;
+
+static void machine_make(void)
+{
+	fake_sysfs_make();
+	fake_driver("e1000e");
+	fake_group(7, "DMA");
+	fake_device(FIRST, 7, "e1000e");
+	fake_device(SECOND, 7, NULL);
+	fake_group(12, "identity");
+	fake_file("0x00000000fee00000 0x00000000feefffff msi\n0x7c000000 0x7c7fffff direct\n",
+		  "kernel/iommu_groups/12/reserved_regions");
+	fake_device("0000:3c:00.0", 12, NULL);
+	fake_file("removable\n", "devices/pci0000:00/0000:00:1c.0/0000:3c:00.0/removable");
+	ck_assert_int_eq(machine_read(&machine), 0);
+}
+
+static void machine_unmake(void)
+{
+	machine_clear(&machine);
+	fake_sysfs_remove();
+}
+
+START_TEST(machine_facts)
+{
+	const struct group_facts *facts;
+
+	ck_assert_uint_eq(machine.n_groups, 2);
+	ck_assert_ptr_null(machine_group(&machine, 1));
+	facts = machine_group_facts(machine_group(&machine, 7));
+	ck_assert_uint_eq(facts->n_devices, 2);
+	ck_assert_str_eq(facts->devices[0]->address, FIRST);
+	ck_assert_uint_eq(facts->devices[0]->vendor, 0x8086);
+	ck_assert_str_eq(facts->devices[0]->iommu, "dmar0");
+	ck_assert_str_eq(machine_group_driver(machine_group(&machine, 7), 0), "e1000e");
+	ck_assert_ptr_null(machine_group_driver(machine_group(&machine, 7), 1));
+	ck_assert_int_eq(facts->current, DOMAIN_DMA);
+	ck_assert_int_eq(facts->boot, DOMAIN_NONE);
+	ck_assert(!facts->requires_direct);
+	facts = machine_group_facts(machine_group(&machine, 12));
+	ck_assert(facts->requires_direct);
+	ck_assert(facts->devices[0]->removable);
+
+	machine_know(machine_group(&machine, 12), DOMAIN_BLOCKED, DOMAIN_DMA_FQ);
+	ck_assert_int_eq(facts->current, DOMAIN_BLOCKED);
+	ck_assert_int_eq(facts->boot, DOMAIN_DMA_FQ);
+}
+END_TEST
+
+static struct policy *parse(const char *text)
+{
+	_cleanup_(policy_errors_clear) struct policy_errors errors = { 0 };
+	_cleanup_free_ char *path = NULL;
+	struct policy *policy = NULL;
+
+	ck_assert_int_ge(asprintf(&path, "%s/test.conf", fake_sysfs_root()), 0);
+	fake_file(text, "test.conf");
+	ck_assert_int_eq(policy_load_files((const char *const[]){ path, NULL }, &policy, &errors), 0);
+	return policy;
+}
+
+static const struct {
+	unsigned group;
+	const char *text;
+	const char *target, *state, *way, *reason, *origin;
+} sides[] = {
+	{ 7, "# nothing\n", "", "unmanaged", "nothing", "no rule matches", "no rule" },
+	{ 7, "[a]\nmatch-class = 02\ndomain = DMA\n", "DMA", "compliant", "nothing", "wished by [a]", "[a] " },
+	{ 7, "[a]\nmatch-class = 02\ndomain = DMA-FQ\n", "DMA-FQ", "compliant", "live", "wished", "[a] " },
+	{ 7, "[a]\nmatch-class = 02\ndomain = identity\n", "identity", "pending", "wait",
+	  "waits for driver e1000e", "[a] " },
+	{ 7, "[a]\nmatch-class = 02\ndomain = identity\nrebind = always\n", "identity", "compliant",
+	  "transaction", "wished", "[a] " },
+	{ 7, "[a]\nmatch-address = " SECOND "\ndomain = identity\n", "DMA", "compliant", "nothing",
+	  "is overruled", "[a] " },
+	{ 7, "[a]\nmatch-class = 02\ndomain = DMA\ndriver = vfio-pci\n", "DMA", "pending", "transaction",
+	  "is not loaded", "[a] " },
+	{ 12, "[a]\nmatch-class = 02\ndomain = DMA-FQ\n", "DMA-FQ", "refused", "nothing", "removable",
+	  "[a] " },
+	{ 12, "[a]\nmatch-class = 02\ndomain = blocked\n", "blocked", "refused", "nothing", "direct",
+	  "[a] " },
+	{ 12, "[a]\nmatch-class = 02\ndomain = auto\n", "identity", "compliant", "nothing",
+	  "type at boot is not known", "[a] " },
+	{ 12, "[a]\nmatch-class = 02\ndomain = DMA\n", "DMA", "compliant", "write", "wished", "[a] " },
+};
+
+START_TEST(side)
+{
+	_cleanup_(policy_freep) struct policy *policy = parse(sides[_i].text);
+	const struct machine_group *group = machine_group(&machine, sides[_i].group);
+	_cleanup_(plan_clear) struct plan plan = { 0 };
+	struct plan_item *item = plan_add(&plan, sides[_i].group);
+	_cleanup_free_ char *origin = NULL;
+	struct plan_side *got = &item->candidate;
+
+	ck_assert_int_eq(plan_item_describe(item, group), 0);
+	ck_assert_int_eq(plan_side_decide(got, group, policy), 0);
+	ck_assert_str_eq(got->target, sides[_i].target);
+	ck_assert_str_eq(got->state, sides[_i].state);
+	ck_assert_str_eq(got->way, sides[_i].way);
+	ck_assert_msg(strstr(got->reason, sides[_i].reason) != NULL, "%s", got->reason);
+	origin = plan_side_origin(got);
+	ck_assert_msg(strncmp(origin, sides[_i].origin, strlen(sides[_i].origin)) == 0, "%s", origin);
+	if (got->n_rules > 0)
+		ck_assert_msg(strstr(origin, "/test.conf:1") != NULL, "%s", origin);
+}
+END_TEST
+
+static const struct {
+	const char *target, *state;
+	bool foreign;
+	const char *new_target, *new_state;
+	bool differs;
+} differences[] = {
+	{ "DMA", "compliant", false, "DMA", "compliant", false },
+	{ "DMA", "compliant", false, "identity", "compliant", true },
+	{ "", "unmanaged", false, "DMA", "compliant", true },
+	{ "DMA", "pending", false, "DMA", "compliant", true }, /* rebind = always, say */
+	{ "DMA", "failed", true, "DMA", "compliant", false }, /* it would fail again */
+	{ "DMA", "user-owned", true, "DMA", "pending", false },
+	{ "DMA", "failed", true, "identity", "compliant", true },
+	{ "blocked", "refused", false, "blocked", "compliant", true },
+};
+
+START_TEST(difference)
+{
+	struct plan_side from = { .target = (char *)differences[_i].target,
+				  .state = (char *)differences[_i].state,
+				  .foreign = differences[_i].foreign };
+	struct plan_side to = { .target = (char *)differences[_i].new_target,
+				.state = (char *)differences[_i].new_state };
+
+	ck_assert_int_eq(plan_differs(&from, &to), differences[_i].differs);
+}
+END_TEST
+
+/* What is written is what a policy takes, for these devices and no others. */
+START_TEST(rule_text)
+{
+	const struct group_facts *facts = machine_group_facts(machine_group(&machine, 7));
+	const struct group_facts *other = machine_group_facts(machine_group(&machine, 12));
+	struct rule_text rule = { .prefix = "set", .domain = DOMAIN_DMA_FQ, .rebind = true, .force = true };
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	const struct policy_rule *found;
+	char text[512] = "";
+	FILE *f = fmemopen(text, sizeof(text), "w");
+
+	rule_text_write(f, &rule, facts);
+	fclose(f);
+	ck_assert_str_eq(text, "[set-0000_3b_00.0]\nmatch-address = " FIRST "\nmatch-address = " SECOND
+			       "\ndomain = DMA-FQ\nrebind = always\nforce = yes\n");
+	policy = parse(text);
+	found = policy_match(policy, facts->devices[1]);
+	ck_assert_ptr_nonnull(found);
+	ck_assert_int_eq(found->domain, DOMAIN_DMA_FQ);
+	ck_assert_int_eq(found->rebind, REBIND_ALWAYS);
+	ck_assert(found->force);
+	ck_assert_ptr_null(policy_match(policy, other->devices[0]));
+}
+END_TEST
+
+static char *content(const char *path)
+{
+	char *text = calloc(1, 256);
+	FILE *f = fopen(path, "re");
+
+	ck_assert_ptr_nonnull(f);
+	fread(text, 1, 255, f);
+	fclose(f);
+	return text;
+}
+
+static void ck_content(const char *path, const char *wanted)
+{
+	_cleanup_free_ char *text = content(path);
+
+	ck_assert_str_eq(text, wanted);
+}
+
+START_TEST(draft)
+{
+	static const char mine[] = "# mine\none\n", again[] = "# mine\ntwo\n", other[] = "# others\n";
+	_cleanup_free_ char *path = NULL;
+	struct draft d;
+	struct stat st;
+	mode_t mask;
+
+	ck_assert_int_ge(asprintf(&path, "%s/file", fake_sysfs_root()), 0);
+	/* Hidden until it is committed, and gone if it is not. */
+	ck_assert_int_eq(draft_write(&d, path, mine, DRAFT_OVER_OWN), 0);
+	ck_assert_int_lt(access(path, F_OK), 0);
+	ck_content(d.temporary, mine);
+	ck_assert_ptr_nonnull(strstr(d.temporary, "/.file."));
+	draft_clear(&d);
+
+	mask = umask(077);
+	ck_assert_int_eq(draft_write(&d, path, mine, DRAFT_OVER_OWN), 0);
+	ck_assert_int_eq(draft_commit(&d), 0);
+	umask(mask);
+	draft_clear(&d);
+	ck_content(path, mine);
+	ck_assert_int_eq(stat(path, &st), 0);
+	ck_assert_int_eq(st.st_mode & 07777, 0644);
+
+	/* What begins as it does it may replace; where it must be new, not even that. */
+	ck_assert_int_eq(draft_write(&d, path, again, DRAFT_OVER_NOTHING), EXIT_CODE_FAILED);
+	draft_clear(&d);
+	ck_assert_int_eq(draft_write(&d, path, again, DRAFT_OVER_OWN), 0);
+	ck_assert(d.replaces);
+	ck_assert_int_eq(draft_commit(&d), 0);
+	draft_clear(&d);
+	ck_content(path, again);
+	ck_assert_int_eq(draft_write(&d, path, other, DRAFT_OVER_OWN), EXIT_CODE_FAILED);
+	draft_clear(&d);
+	ck_content(path, again);
+	ck_assert_int_eq(draft_write(&d, path, other, DRAFT_OVER_ANY), 0);
+	ck_assert_int_eq(draft_commit(&d), 0);
+	draft_clear(&d);
+	ck_content(path, other);
+
+	/* Whoever comes between is not written over either. */
+	unlink(path);
+	ck_assert_int_eq(draft_write(&d, path, mine, DRAFT_OVER_OWN), 0);
+	fake_file(other, "file");
+	ck_assert_int_eq(draft_commit(&d), EXIT_CODE_FAILED);
+	draft_clear(&d);
+	ck_content(path, other);
+	unlink(path);
+	ck_assert_int_eq(symlink("/dev/null", path), 0);
+	ck_assert_int_eq(draft_write(&d, path, mine, DRAFT_OVER_ANY), EXIT_CODE_FAILED);
+	draft_clear(&d);
+}
+END_TEST
+
+static char *write_metrics(const struct metrics *metrics)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *f = open_memstream(&text, &size);
+
+	metrics_write(f, metrics);
+	fclose(f);
+	return text;
+}
+
+START_TEST(metrics_text)
+{
+	struct model_group groups[] = {
+		{ .state = "compliant", .type = "DMA", .reason = "" },
+		{ .state = "compliant", .type = "DMA", .reason = "" },
+		{ .state = "pending", .type = "identity", .reason = "drifted: somebody else wrote it" },
+		{ .state = "asleep", .type = "", .reason = "" },
+	};
+	struct metrics_transactions transactions[] = { { "applied", 3, 1250001 }, { "odd\"\\\n", 0, 0 } };
+	struct metrics metrics = {
+		.up = true,
+		.model = { .groups = groups,
+			   .n_groups = ARRAY_SIZE(groups),
+			   .manager = { .version = "0.1", .mode = "audit", .backend = "sysfs",
+					.generation = 4, .n_errors = 2 } },
+		.transactions = transactions,
+		.n_transactions = ARRAY_SIZE(transactions),
+		.reloads = 5,
+		.failed_reloads = 1,
+	};
+	static const char *const lines[] = {
+		"iommu_policy_up 1\n",
+		"iommu_policy_info{version=\"0.1\",mode=\"audit\",backend=\"sysfs\"} 1\n",
+		"iommu_policy_groups{state=\"compliant\",type=\"DMA\"} 2\n",
+		"iommu_policy_groups{state=\"failed\",type=\"DMA\"} 0\n",
+		"iommu_policy_groups{state=\"asleep\",type=\"unknown\"} 1\n",
+		"iommu_policy_drifted_groups 1\n",
+		"iommu_policy_transactions_total{result=\"applied\"} 3\n",
+		"iommu_policy_transaction_seconds_total{result=\"applied\"} 1.250001\n",
+		"iommu_policy_transactions_total{result=\"odd\\\"\\\\\\n\"} 0\n",
+		"iommu_policy_generation 4\n",
+		"iommu_policy_errors 2\n",
+		"iommu_policy_reloads_total{result=\"failed\"} 1\n",
+	};
+	_cleanup_free_ char *text = write_metrics(&metrics), *down = NULL;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		ck_assert_msg(strstr(text, lines[i]) != NULL, "%s: %s", lines[i], text);
+	metrics.up = false;
+	down = write_metrics(&metrics);
+	ck_assert_msg(strstr(down, "\niommu_policy_up 0\n") != NULL, "%s", down);
+	ck_assert_ptr_null(strstr(down, "groups"));
+}
+END_TEST
+
+int main(void)
+{
+	Suite *suite = suite_create("ctl policy");
+	TCase *pure = tcase_create("pure"), *fake = tcase_create("fake /sys");
+	SRunner *runner;
+	int failed;
+
+	tcase_add_loop_test(pure, difference, 0, (int)ARRAY_SIZE(differences));
+	tcase_add_test(pure, metrics_text);
+	suite_add_tcase(suite, pure);
+	tcase_add_checked_fixture(fake, machine_make, machine_unmake);
+	tcase_add_test(fake, machine_facts);
+	tcase_add_loop_test(fake, side, 0, (int)ARRAY_SIZE(sides));
+	tcase_add_test(fake, rule_text);
+	tcase_add_test(fake, draft);
+	suite_add_tcase(suite, fake);
+	runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed ? EXIT_FAILURE : EXIT_SUCCESS;
+}
