@@ -60,11 +60,8 @@ def test_audit_mode_from_the_boot_on(vm):
     assert '3 managed (audit: nothing is changed), 3 pending' \
         in policyd.status(vm)
     with Writes(vm) as writes:
-        # Not by a request either.
+        # Not for a request either.
         policyd.call(vm, 'Apply', 'a{sv}', {'rebind': ['b', True]})
-        policyd.call(vm, 'SetGroupType', 'usa{sv}', vm.group_of('nic1'),
-                     'DMA-FQ', {})
-        policyd.call(vm, 'Restore', 'u', vm.group_of('nic1'))
         reload(vm)
         assert writes.all() == []
 
