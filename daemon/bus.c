@@ -8,6 +8,7 @@
 #include "daemon/bus-told.h"
 #include "daemon/log.h"
 #include "daemon/policy-store.h"
+#include "daemon/resume.h"
 
 #define GROUP_PREFIX BUS_ROOT "/group"
 #define DEVICE_PREFIX BUS_ROOT "/device"
@@ -358,6 +359,7 @@ static int connect_bus(struct manager *m)
 					   "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, m)) < 0 ||
 	    (r = sd_bus_start(m->bus)) < 0 ||
 	    (r = sd_bus_request_name_async(m->bus, NULL, BUS_NAME, 0, on_name, m)) < 0 ||
+	    (r = resume_watch_bus(m)) < 0 ||
 	    (r = sd_bus_attach_event(m->bus, m->event, BUS_PRIORITY)) < 0) {
 		log_debug("Cannot join the bus: %s", strerror(-r));
 		disconnect(m);

@@ -268,6 +268,13 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 		set_compliant(m, group, lacking ? reason : NULL);
 		return;
 	}
+	if (surroundings_prevent(&m->surroundings)) {
+		_cleanup_free_ char *why = strf("%s (%s)", m->surroundings.found, m->surroundings.remedy);
+
+		engine_set_state(m, group, STATE_REFUSED, PROBLEM_KERNEL_REFUSED, strempty(why));
+		decided_first_time(group);
+		return;
+	}
 	drifted = !changed && group->applied == group->decision.target &&
 		  (group->type != group->decision.target || group->drifted || group->state == STATE_COMPLIANT);
 	/* Where a change would be tried at once, the worker finds the same before it touches anything, and who it is. */

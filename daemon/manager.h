@@ -9,6 +9,7 @@
 #include "daemon/counts.h"
 #include "daemon/inventory.h"
 #include "daemon/settings.h"
+#include "daemon/surroundings.h"
 #include "policy/policy.h"
 
 struct asked;
@@ -41,6 +42,7 @@ struct manager {
 	bool settings_read; /* at least once */
 	bool log_level_asked; /* at run time, instead of the one in the settings */
 	struct inventory inventory;
+	struct surroundings surroundings;
 	struct counts counts;
 
 	/* Policy in force, see policy-store.h. */
@@ -82,6 +84,10 @@ struct manager {
 	struct asked *asked; /* see bus-auth.h */
 	sd_bus_slot *gone_slot; /* tells of callers that go, while polkit is asked about any */
 	unsigned long long questions; /* to polkit, so far */
+
+	sd_event_source *resume_source; /* see resume.h */
+	uint64_t slept_usec; /* since boot, when last looked */
+	bool resume_seen; /* the sleep that logind tells of, or is about to */
 
 	sd_event_source *settled_source, *settled_timer;
 	bool ready; /* the service manager has been told */

@@ -222,6 +222,7 @@ static bool read_drop_ins(struct settings *settings)
 {
 	static const char *const dirs[] = { "/etc/iommu-policyd/" SETTINGS_NAME ".d",
 					    "/run/iommu-policyd/" SETTINGS_NAME ".d",
+					    "/usr/local/lib/iommu-policyd/" SETTINGS_NAME ".d",
 					    "/usr/lib/iommu-policyd/" SETTINGS_NAME ".d" };
 	_cleanup_strv_ char **names = NULL;
 	bool usable[ARRAY_LEN(dirs)] = {};

@@ -29,7 +29,7 @@ extern const struct settings settings_default;
 
 /*
  * Reads /etc/iommu-policyd/iommu-policyd.conf and the drop-ins of
- * iommu-policyd.conf.d below /etc, /run and /usr/lib, PATH instead of all that
+ * iommu-policyd.conf.d below /etc, /run, /usr/local/lib and /usr/lib, PATH instead of all that
  * where it is not NULL. A line that is wrong is logged with its place and
  * leaves the default, but a Mode that is not understood is audit. With a file
  * that cannot be read or believed (see policy/trusted.h) *SETTINGS stay as they

@@ -47,12 +47,10 @@ static void handle(struct manager *m, struct udev_device *event)
 		manager_device_gone(m, address);
 }
 
-/* Events were lost: what is there is what counts. */
-static void resync(struct manager *m)
+void uevent_resync(struct manager *m)
 {
 	_cleanup_strv_ char **known = NULL;
 
-	log_warning("The kernel's event queue ran over; looking at all devices again");
 	for (size_t i = 0; i < m->inventory.n_devices; i++)
 		if (strv_add(&known, m->inventory.devices[i]->address) < 0)
 			return;
@@ -85,10 +83,12 @@ static int on_event(sd_event_source *s, int fd, uint32_t revents, void *userdata
 		errno = 0;
 		event = udev_monitor_receive_device(m->monitor);
 		if (!event) {
-			if (errno == ENOBUFS)
-				resync(m);
-			else if (errno == EAGAIN || errno == 0)
+			if (errno == ENOBUFS) {
+				log_warning("The kernel's event queue ran over; looking at all devices again");
+				uevent_resync(m);
+			} else if (errno == EAGAIN || errno == 0) {
 				break;
+			}
 			continue; /* a message that is none of the kernel's, or no uevent */
 		}
 		handle(m, event);
