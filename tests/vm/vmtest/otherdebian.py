@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from functools import lru_cache
 from pathlib import Path
 
@@ -110,3 +111,17 @@ def run(suite: str, *words: str | Path, cwd: Path,
                  'PATH=/usr/sbin:/usr/bin "$@"')
     return cache.command('unshare', '-m', 'sh', '-c', '\n'.join(lines), 'run',
                          *words)
+
+
+def main() -> None:
+    """SUITE FOLDER COMMAND...: a command in FOLDER, which is there as here."""
+    suite, folder, *words = sys.argv[1:]
+    top = Path(folder).resolve()
+    try:
+        print(run(suite, *words, cwd=top, folders=(top,)), end='')
+    except RuntimeError as error:
+        sys.exit(str(error))
+
+
+if __name__ == '__main__':
+    main()
