@@ -462,6 +462,20 @@ static void finish_recovery(struct manager *m, struct group *group, const struct
 	manager_queue_group(m, group->id, leftover_is_there(group) ? 0 : again);
 }
 
+/* Whether the group has a device that the transaction knows nothing of. */
+static bool has_joined(const struct group *group, const struct transaction *t)
+{
+	for (size_t i = 0; i < group->n_devices; i++) {
+		bool known = false;
+
+		for (size_t j = 0; j < t->n_devices && !known; j++)
+			known = strcmp(group->devices[i]->address, t->devices[j].address) == 0;
+		if (!known)
+			return true;
+	}
+	return false;
+}
+
 void engine_finished(struct manager *m, struct group *group, const struct transaction *t, const struct outcome *outcome,
 		     uint64_t duration_usec)
 {
@@ -495,6 +509,12 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 	if (group_refresh(group) == -ENODEV) {
 		log_notice("Group %u went while its type was being changed: %s", group->id, outcome->reason);
 		return; /* the removal's own event is on its way */
+	}
+	/* Behind a virtio-iommu the next device joins with its driver: its event is queued, or still to come. */
+	if (outcome->error == ESTALE) {
+		manager_find_members(m, group);
+		if (has_joined(group, t))
+			again |= TRIGGER_PLUGGED;
 	}
 	bus_group_changed(m, group);
 	bus_devices_changed(m, group);

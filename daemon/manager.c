@@ -154,11 +154,32 @@ int manager_device_seen(struct manager *m, const char *address, unsigned trigger
 	bus_group_changed(m, device->group);
 	if (!had_group)
 		module_query(m, device->group);
+	/*
+	 * Behind a virtio-iommu a device joins its group when a driver probes it first, which may be in the
+	 * middle of that group's change: to the group it is plugged in only now.
+	 */
+	if (!had_group && device->fresh)
+		triggers |= TRIGGER_PLUGGED;
 	if (added && device->fresh && device->attributes.multifunction) {
 		sd_event_source_set_time_relative(m->plug_source, PLUG_SETTLE_USEC);
 		return sd_event_source_set_enabled(m->plug_source, SD_EVENT_ONESHOT);
 	}
 	return manager_queue_group(m, device->group->id, had_group || device->fresh ? triggers : TRIGGER_START);
+}
+
+void manager_find_members(struct manager *m, const struct group *group)
+{
+	_cleanup_close_ int fd = sysfs_open_group(group->id);
+	_cleanup_strv_ char **addresses = NULL;
+
+	if (fd < 0 || sysfs_group_devices(fd, &addresses, NULL) < 0)
+		return;
+	for (char **address = addresses; address && *address; address++) {
+		struct device *device = inventory_device(&m->inventory, *address);
+
+		if (device && !device->group)
+			(void)manager_device_seen(m, *address, TRIGGER_BOUND, 0);
+	}
 }
 
 void manager_device_gone(struct manager *m, const char *address)

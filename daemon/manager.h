@@ -112,6 +112,8 @@ void manager_worker_free(struct manager *m);
 /* A device came or changed (TRIGGERS), as a uevent or the enumeration says. */
 int manager_device_seen(struct manager *m, const char *address, unsigned triggers, uint64_t seqnum);
 void manager_device_gone(struct manager *m, const char *address);
+/* Looks for devices that have joined GROUP and have told nobody yet. */
+void manager_find_members(struct manager *m, const struct group *group);
 
 void manager_load_settings(struct manager *m);
 

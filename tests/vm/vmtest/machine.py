@@ -13,7 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import cache, cpio, image, kernel, kernellog, module, pace
+from . import (cache, cpio, image, kernel, kernellog, module, otherdebian,
+               pace)
 from .channel import Channel
 from .qmp import Qmp
 from .topology import Device, Topology
@@ -57,7 +58,8 @@ class Machine:
         self._nodes: set[str] = set()
         self._stopping = False
         try:
-            self._start(kernel.get(release), image.get(), tree)
+            self._start(kernel.get(release), image.get(
+                otherdebian.of(release)), tree)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
