@@ -1,9 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Where there is nothing to do.
+"""Where there is nothing to do, or nothing can be done.
 
-No IOMMU, one that is switched off, iommu=pt: the daemon runs, and says in one
-line of the journal and in its status what it has found and what helps.
+No IOMMU, one that is switched off, iommu=pt, a container, a kernel without
+the type file, lockdown: the daemon runs, says in one line of the journal and
+in its status what it has found and what helps, and touches nothing.
 """
+
+from contextlib import contextmanager
 
 import pytest
 
@@ -11,6 +14,7 @@ from vmtest import Topology, e1000e, policyd
 
 pytestmark = pytest.mark.brief('6.12')
 
+DROP_IN = '/run/systemd/system/iommu-policyd.service.d/test.conf'
 RULE = {'50-nic.conf': '[8086:10d3]\ndomain = DMA\nrebind = always\n'}
 
 TOPOLOGY = Topology(ports=['rp1', 'rp2'], cold=[e1000e('nic', 'rp1')],
@@ -39,6 +43,26 @@ def warnings(vm, mark=0):
     return [entry['MESSAGE'] for entry in vm.journal(
         f'_SYSTEMD_UNIT={policyd.UNIT}') if policyd._number(entry) > mark
         and int(entry['PRIORITY']) <= 5 and 'CODE_FILE' not in entry]
+
+
+@contextmanager
+def started_with(vm, text):
+    """The daemon, started again with more in its unit; gives a mark."""
+    vm.write(DROP_IN, f'[Service]\n{text}\n')
+    mark = policyd.mark(vm)
+    vm.run(f'systemctl daemon-reload && systemctl restart {policyd.UNIT}')
+    try:
+        running(vm)
+        yield mark
+    finally:
+        vm.run(f'rm {DROP_IN}; systemctl daemon-reload; '
+               f'systemctl restart {policyd.UNIT}')
+
+
+def refused(vm, reason):
+    found = policyd.group(vm, 'nic')
+    assert (found['State'], found['Type']) == ('refused', 'identity')
+    assert found['Reason'].startswith(reason)
 
 
 # -- machines without one -----------------------------------------------------
@@ -89,3 +113,73 @@ def test_passthrough(vm):
               f'{policyd.SERVICE}.Manager', 'Restore', 'u',
               str(vm.group_of('nic')))
     assert vm.type_of('nic') == 'identity'
+
+
+@pytest.fixture
+def undone(vm):
+    """The rule has yet to be obeyed, and somebody asks for it at the end."""
+    policyd.policies(vm, nic='')
+    vm.run(['busctl', 'call', policyd.SERVICE, policyd.ROOT,
+            f'{policyd.SERVICE}.Manager', 'Restore', 'u',
+            str(vm.group_of('nic'))])
+    assert vm.type_of('nic') == 'identity'
+    vm.policy('50-nic.conf', RULE['50-nic.conf'])
+    yield
+    policyd.wait_state(vm, 'nic', 'compliant', 'DMA')
+
+
+def test_read_only_sysfs(vm, undone):
+    with started_with(vm, 'ReadOnlyPaths=/sys') as mark:
+        assert said(vm, 'cannot-change', mark).startswith(
+            '/sys is read-only, so groups are shown and none is changed (')
+        refused(vm, '/sys is read-only (')
+        # Also where somebody asks for it.
+        policyd.call(vm, 'ApplyGroup', 'ua{sv}', vm.group_of('nic'), {})
+        refused(vm, '/sys is read-only (')
+
+
+def test_container(vm, undone):
+    vm.write('/run/systemd/container', 'lxc\n')
+    try:
+        with started_with(vm, 'ReadOnlyPaths=/sys\nPrivateDevices=yes\n'
+                          'InaccessiblePaths=/dev/log') as mark:
+            assert said(vm, 'cannot-change', mark) == (
+                '/sys is read-only in this container, so groups are shown '
+                'and none is changed (run iommu-policyd on the host)')
+            refused(vm, '/sys is read-only in this container')
+    finally:
+        vm.run('rm /run/systemd/container')
+
+
+def test_without_capabilities(vm, undone):
+    with started_with(vm, 'CapabilityBoundingSet=\n'
+                      'CapabilityBoundingSet=CAP_SYS_PTRACE') as mark:
+        assert 'CAP_SYS_RAWIO' in said(vm, 'cannot-change', mark)
+        refused(vm, 'The capabilities CAP_SYS_ADMIN and CAP_SYS_RAWIO')
+
+
+def test_no_type_file(vm, undone):
+    # As kernels before 5.11 have it: everything but that file.
+    vm.run('cp -a /sys/kernel/iommu_groups /run/old && '
+           'rm /run/old/*/type')
+    with started_with(vm, 'BindPaths=/run/old:/sys/kernel/iommu_groups') \
+            as mark:
+        assert said(vm, 'cannot-change', mark) == (
+            'This kernel has no file for the type of an IOMMU group, so '
+            'groups are shown and none is changed (Linux 5.11 and later have '
+            'it)')
+        found = policyd.group(vm, 'nic')
+        assert (found['State'], found['Type']) == ('refused', '')
+    assert vm.type_of('nic') in ('identity', 'DMA')
+
+
+def test_lockdown(vm, undone):
+    """Comes last: the way back is a reboot."""
+    vm.run('mountpoint -q /sys/kernel/security || '
+           'mount -t securityfs securityfs /sys/kernel/security; '
+           'echo integrity >/sys/kernel/security/lockdown')
+    mark = policyd.mark(vm)
+    vm.run(f'systemctl restart {policyd.UNIT}')
+    line, = [text for text in warnings(vm, mark) if 'locked down' in text]
+    assert '(integrity): types are changed all the same' in line
+    policyd.wait_state(vm, 'nic', 'compliant', 'DMA')

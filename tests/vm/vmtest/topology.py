@@ -107,6 +107,9 @@ class Topology:
                   it are there; `load` or the scenario loads it
     bus           'broker': dbus-broker instead of dbus-daemon
     configure     options of the daemon's configure, as --enable-failpoints
+    root          boots from a root file system on a disk, by an initramfs
+                  that initramfs-tools or dracut has made; the disk is the
+                  block node 'root' for a cold device
     wait          'running': until systemd is done; 'agent': at once
     expect_kernel regular expressions of kernel complaints that are expected
     expect_failed units of ours that are expected to fail
@@ -129,6 +132,7 @@ class Topology:
     module: bool = False
     bus: str = 'daemon'
     configure: Sequence[str] = ()
+    root: str = ''
     wait: str = 'running'
     boot_timeout: float = 180
     expect_kernel: Sequence[str] = ()
