@@ -154,6 +154,8 @@ class Machine:
             words += ['-drive', f'file={path},format=raw,if=none,snapshot=on,'
                                 f'id=system{port}',
                       '-device', f'ide-hd,drive=system{port},bus=ide.{port}']
+        for name in top.subsystems:
+            words += ['-device', f'nvme-subsys,id={name}']
         for device in [*top.port_devices(), *top.cold]:
             if device.size_mb:
                 words += ['-blockdev', json.dumps(self.disk(device))]

@@ -99,6 +99,7 @@ class Topology:
     ports         names of the root ports, each of them can be hot-plugged
     cold          devices that are there at boot (bridges included)
     caching_mode  on: the boot default is DMA (strict); off: DMA-FQ
+    subsystems    ids of nvme subsystems, for the devices that are in one
     policy        files of /etc/iommu-policyd/policy.d, by name
     files         other files laid down before boot, by absolute path
     enable        units to enable; None: the daemon's, if it is there
@@ -124,6 +125,7 @@ class Topology:
     cpus: int = 2
     kernel_args: str = ''
     qemu_args: Sequence[str] = ()
+    subsystems: Sequence[str] = ()
     policy: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     acpi_tables: Mapping[str, bytes] = field(default_factory=dict)
