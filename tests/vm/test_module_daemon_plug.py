@@ -224,7 +224,7 @@ def test_settings_of_the_gate(vm, settings):
     settings('Gate=perhaps\nGateTimeoutSec=0\nGateOnTimeout=shut\n')
     told = [entry['MESSAGE'] for entry in vm.journal(
         f'_SYSTEMD_UNIT={policyd.UNIT}', 'PRIORITY=4')
-        if policyd._number(entry) > mark]
+        if policyd.number(entry) > mark]
     assert [line for line in told if DROP_IN in line] == [
         f'{DROP_IN}:2: [Daemon] Gate: perhaps is not understood '
         '(expected yes or no)',
@@ -338,7 +338,7 @@ def test_somebody_elses_gate(vm):
     def told():
         return [entry['MESSAGE'] for entry in vm.journal(
             f'_SYSTEMD_UNIT={policyd.UNIT}', 'PRIORITY=4')
-            if policyd._number(entry) > mark]
+            if policyd.number(entry) > mark]
     vm.wait(lambda: f'armed by process {other.pid};' in ' '.join(told()),
             what='the warning')
     assert gate(vm)['pid'] == other.pid

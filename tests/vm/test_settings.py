@@ -74,9 +74,9 @@ def test_workers(vm):
         for name in NICS:
             policyd.wait_state(vm, name, 'compliant', 'identity')
         order = sorted(
-            [(policyd._number(row), 1) for row in
+            [(policyd.number(row), 1) for row in
              policyd.entries(vm, 'decided', mark, TYPE_TO='identity')] +
-            [(policyd._number(row), -1) for row in
+            [(policyd.number(row), -1) for row in
              policyd.entries(vm, 'applied', mark, TYPE_TO='identity')])
         assert len(order) == 2 * len(NICS)
         level = most = 0
@@ -148,7 +148,7 @@ def test_what_is_wrong_is_told_with_its_place(vm):
     settings(vm, 'MaxWorkers=none\nColour=red\nLogLevel=notice')
     said = [row['MESSAGE'] for row in
             vm.journal(f'_SYSTEMD_UNIT={policyd.UNIT}')
-            if policyd._number(row) > mark and int(row['PRIORITY']) <= 4]
+            if policyd.number(row) > mark and int(row['PRIORITY']) <= 4]
     assert said == [
         f'{AUDIT}:2: [Daemon] MaxWorkers: none is not understood (expected a '
         'number from 1 to 256)',
