@@ -10,6 +10,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "config.h"
+#include "daemon/autoprobe.h"
 #include "daemon/bus.h"
 #include "daemon/engine.h"
 #include "daemon/first-pass.h"
@@ -21,6 +22,7 @@
 #include "daemon/module.h"
 #include "daemon/options.h"
 #include "daemon/policy-store.h"
+#include "daemon/put-back.h"
 #include "daemon/record.h"
 #include "daemon/recovery.h"
 #include "daemon/resume.h"
@@ -187,6 +189,7 @@ void manager_device_gone(struct manager *m, const char *address)
 	struct device *device = inventory_device(&m->inventory, address);
 	struct group *group, *empty;
 
+	autoprobe_device_went(m, address);
 	if (!device)
 		return;
 	group = device->group;
@@ -297,7 +300,8 @@ static int take_lock(void)
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		log_error("iommu-policyd is running already (iommu-policyctl apply makes it apply)");
+		log_error("iommu-policyd is running already (iommu-policyctl apply makes it apply, and its end puts "
+			  "back what Gate=autoprobe has changed)");
 		close(fd);
 		return -EBUSY;
 	}
@@ -318,8 +322,10 @@ static int start(struct manager *m)
 	/* The gate is armed before it is looked what there is: between the two would be devices that are neither. */
 	if (!m->options->once && (r = module_start(m)) < 0)
 		return r;
+	autoprobe_update(m);
 	if ((r = uevent_enumerate(m, TRIGGER_START)) < 0)
 		return r;
+	autoprobe_resync(m);
 	surroundings_look(m);
 	group_store_clean();
 	recovery_start(m);
@@ -348,6 +354,10 @@ int manager_run(const struct options *options)
 		log_notice("iommu_policyd=off is on the kernel command line: nothing is done");
 		return EXIT_SUCCESS;
 	}
+	if (options->put_back) {
+		lock = take_lock();
+		return lock >= 0 && put_back(RUN_DIR) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+	}
 	manager_load_settings(&m);
 	lock = take_lock();
 	if (lock < 0)
@@ -362,6 +372,7 @@ int manager_run(const struct options *options)
 	}
 	bus_stop(&m);
 	worker_free_all(&m);
+	autoprobe_stop(&m);
 	module_stop(&m);
 	uevent_stop(&m);
 	resume_stop(&m);

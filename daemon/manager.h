@@ -13,6 +13,7 @@
 #include "policy/policy.h"
 
 struct asked;
+struct autoprobe;
 struct gate;
 struct module;
 struct options;
@@ -71,6 +72,7 @@ struct manager {
 
 	struct module *module; /* see module.h; NULL with --once */
 	struct gate *gate;
+	struct autoprobe *autoprobe; /* NULL until Gate=autoprobe has been wanted */
 	sd_event_source *claim_source;
 	sd_event_source *backoff_source;
 	sd_event_source *user_source; /* see user-watch.h */

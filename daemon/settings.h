@@ -20,6 +20,7 @@ struct settings {
 	unsigned max_workers;
 	uint64_t transaction_timeout_usec;
 	bool gate; /* devices that are plugged in wait for their policy, where the kernel module is loaded */
+	bool gate_autoprobe; /* and where it is not, by drivers_autoprobe, see autoprobe.h */
 	uint64_t gate_timeout_usec;
 	enum gate_on_timeout gate_on_timeout;
 	int log_level; /* syslog priority */

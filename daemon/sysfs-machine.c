@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
 #include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
+#include "daemon/failpoint.h"
 #include "daemon/sysfs-files.h"
 #include "daemon/sysfs-machine.h"
 #include "daemon/util.h"
@@ -47,4 +49,34 @@ const char *sysfs_lockdown(void)
 	return strstr(text, "[integrity]")	 ? "integrity" :
 	       strstr(text, "[confidentiality]") ? "confidentiality" :
 						   NULL;
+}
+
+int sysfs_read_autoprobe(bool *ret)
+{
+	_cleanup_free_ char *path = strf("%s/bus/pci/drivers_autoprobe", sysfs_root);
+	_cleanup_free_ char *text = NULL;
+	int r = path ? sysfs_read_attribute_at(AT_FDCWD, path, &text) : -ENOMEM;
+
+	if (r >= 0)
+		*ret = strcmp(text, "0") != 0;
+	return r;
+}
+
+int sysfs_write_autoprobe(bool on)
+{
+	_cleanup_free_ char *path = strf("%s/bus/pci/drivers_autoprobe", sysfs_root);
+
+	if (!path)
+		return -ENOMEM;
+	return failpoint_around("autoprobe", sysfs_write_attribute_at(AT_FDCWD, path, on ? "1" : "0"));
+}
+
+int sysfs_list_devices(char ***ret)
+{
+	_cleanup_free_ char *path = strf("%s/bus/pci/devices", sysfs_root);
+	int r = path ? sysfs_list_names_at(AT_FDCWD, path, ret) : -ENOMEM;
+
+	if (r >= 0)
+		strv_sort(*ret);
+	return r;
 }

@@ -18,4 +18,15 @@ bool sysfs_has_firmware_table(const char *name);
 /* The kernel's lockdown (kernel_lockdown(7)) is "integrity" or "confidentiality", and nothing where it is off. */
 const char *sysfs_lockdown(void);
 
+/*
+ * Whether the kernel by itself gives PCI devices to their drivers when either
+ * of the two comes (drivers_autoprobe, drivers/base/bus.c). Linux 7.2 keeps to
+ * it for devices that are plugged in, 6.1 and 6.12 do not.
+ */
+int sysfs_read_autoprobe(bool *ret);
+int sysfs_write_autoprobe(bool on);
+
+/* The addresses of all PCI devices, sorted. */
+int sysfs_list_devices(char ***ret);
+
 #endif

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/autoprobe.h"
 #include "daemon/log.h"
 #include "daemon/uevent.h"
 
@@ -30,21 +31,29 @@ static void handle(struct manager *m, struct udev_device *event)
 	if (strcmp(subsystem, "drivers") == 0) {
 		const char *path = udev_device_get_devpath(event);
 
-		if (strcmp(action, "add") == 0 && path && strncmp(path, "/bus/pci/drivers/", 17) == 0)
+		if (!path || strncmp(path, "/bus/pci/drivers/", 17) != 0)
+			return;
+		if (strcmp(action, "add") == 0) {
+			autoprobe_driver_came(m, path + 17);
 			manager_queue_all(m, TRIGGER_DRIVERS);
+		} else if (strcmp(action, "remove") == 0) {
+			autoprobe_driver_went(m, path + 17);
+		}
 		return;
 	}
 	if (strcmp(subsystem, "pci") != 0 || !address_is_valid(address))
 		return;
 	log_debug("uevent %llu: %s %s", (unsigned long long)seqnum, action, address);
-	if (strcmp(action, "add") == 0)
+	if (strcmp(action, "add") == 0) {
 		manager_device_seen(m, address, TRIGGER_PLUGGED, seqnum);
-	else if (strcmp(action, "bind") == 0)
+		autoprobe_device_came(m, address);
+	} else if (strcmp(action, "bind") == 0) {
 		manager_device_seen(m, address, TRIGGER_BOUND, seqnum);
-	else if (strcmp(action, "unbind") == 0)
+	} else if (strcmp(action, "unbind") == 0) {
 		manager_device_seen(m, address, TRIGGER_UNBOUND, seqnum);
-	else if (strcmp(action, "remove") == 0)
+	} else if (strcmp(action, "remove") == 0) {
 		manager_device_gone(m, address);
+	}
 }
 
 void uevent_resync(struct manager *m)
@@ -68,6 +77,7 @@ void uevent_resync(struct manager *m)
 	uevent_enumerate(m, TRIGGER_PLUGGED);
 	/* Any of these may have been lost. */
 	manager_queue_all(m, TRIGGER_UNBOUND | TRIGGER_BOUND | TRIGGER_DRIVERS);
+	autoprobe_resync(m);
 }
 
 static int on_event(sd_event_source *s, int fd, uint32_t revents, void *userdata)
