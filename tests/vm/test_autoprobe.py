@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from vmtest import Topology, e1000, e1000e, policyd
+from vmtest import Topology, e1000e, nvme, policyd
 from vmtest.client import wait_driver
 from vmtest.uevents import Uevents
 
@@ -53,14 +53,14 @@ def test_first_driver_comes_after_the_policy(vm):
 
 def test_a_driver_that_is_loaded_later(vm):
     """udev loads it when the device comes, and no rule is about that."""
-    vm.run('modprobe -r e1000')
-    with plugged(vm, e1000('other', 'rp1')) as address:
-        wait_driver(vm, address, driver='e1000')
+    vm.run('modprobe -r nvme')
+    with plugged(vm, nvme('other', 'rp1')) as address:
+        wait_driver(vm, address, driver='nvme')
         # And again, by a driver that finds the device there.
-        vm.run('modprobe -r e1000')
+        vm.run('modprobe -r nvme')
         vm.wait(lambda: vm.driver_of(address) is None, what='no driver')
-        vm.run('modprobe e1000')
-        wait_driver(vm, address, driver='e1000')
+        vm.run('modprobe nvme')
+        wait_driver(vm, address, driver='nvme')
 
 
 def test_a_daemon_that_is_killed(vm):
