@@ -28,6 +28,12 @@ __iommu_policyctl_list() { # groups|devices
 	fi
 }
 
+# The policy files in force, or, with errors in them, those that have some.
+__iommu_policyctl_files() {
+	command iommu-policyctl --json=pretty check 2>/dev/null |
+		sed -n 's/^ *\("file": *\)\{0,1\}"\(\/[^"\\]*\.conf\)",\{0,1\}$/\2/p'
+}
+
 _iommu_policyctl() {
 	local cur prev words cword verb='' host='' i n=0 wanted=''
 	_init_completion -n := || return
@@ -93,6 +99,7 @@ _iommu_policyctl() {
 	log-level:0) wanted='emerg alert crit err warning notice info debug' ;;
 	check:*)
 		_filedir conf
+		[[ $cur ]] || mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(__iommu_policyctl_files)
 		return
 		;;
 	generate:0 | metrics:0)

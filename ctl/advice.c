@@ -82,6 +82,12 @@ static bool is_error(const struct model_group *group, const char *name)
 	return streq(group->error_name, name);
 }
 
+bool vote_is_overruled(const struct verdict *verdict, const struct vote *vote)
+{
+	return !verdict->by_hand && (vote->kind == VOTE_WISH || vote->kind == VOTE_KEEP) &&
+	       vote->type != DOMAIN_NONE && vote->type < verdict->target;
+}
+
 /* What a group says whose target is decided and cannot be had. */
 static void advise_refused(struct advice *advice, const struct model_group *group,
 			   const struct model_device *device)
@@ -109,8 +115,18 @@ static void advise_refused(struct advice *advice, const struct model_group *grou
 		    group->id);
 }
 
-static void advise_pending(struct advice *advice, const struct model_group *group,
-			   const struct model_device *device)
+/* Somebody else changed it: that is told and not fought, until somebody asks for it. */
+static void advise_drifted(struct advice *advice, const struct model_group *group, const char *way)
+{
+	say(advice,
+	    "somebody else has changed it since: 'iommu-policyctl apply%s %u' brings back what is decided%s",
+	    streq(way, "wait") ? " --rebind" : "", group->id,
+	    streq(way, "wait") ? ", and unbinds the drivers of the group for it" :
+				 ", and so do the next reload and hotplug");
+}
+
+static void advise_driver(struct advice *advice, const struct model_group *group,
+			  const struct model_device *device)
 {
 	const struct model_rule *rule = &device->rule;
 
@@ -128,6 +144,27 @@ static void advise_pending(struct advice *advice, const struct model_group *grou
 		    "from boot on: nothing, if the rule is there before udev loads the driver; else have the initramfs carry the policy out");
 }
 
+/* What is pending waits for one of several things; for which, the daemon's plan tells. */
+static void advise_pending(struct advice *advice, const struct verdict *verdict,
+			   const struct model_device *device)
+{
+	const struct model_group *group = verdict->group;
+	const char *way = verdict->way ? verdict->way : "";
+
+	if (is_error(group, BUS_ERROR_IN_USE))
+		advise_refused(advice, group, device);
+	else if (verdict->mode && streq(verdict->mode, "audit"))
+		say(advice,
+		    "the daemon is in audit mode and changes nothing: 'Mode=enforce' in iommu-policyd.conf(5), then 'iommu-policyctl reload'");
+	else if (group->drifted)
+		advise_drifted(advice, group, way);
+	else if (streq(way, "wait"))
+		advise_driver(advice, group, device);
+	else if (streq(way, "nothing"))
+		say(advice,
+		    "the type is there, and the driver of the rule is not: load it ('modprobe'), and the device gets it");
+}
+
 static void advise_state(struct advice *advice, const struct verdict *verdict,
 			 const struct model_device *device)
 {
@@ -136,20 +173,40 @@ static void advise_state(struct advice *advice, const struct verdict *verdict,
 	if (streq(group->state, "user-owned"))
 		say(advice,
 		    "stop the guest or the program that has the group by VFIO or iommufd: it is changed as soon as that lets go");
-	else if (streq(group->state, "pending") && is_error(group, BUS_ERROR_IN_USE))
-		advise_refused(advice, group, device);
 	else if (streq(group->state, "pending"))
-		advise_pending(advice, group, device);
+		advise_pending(advice, verdict, device);
 	else if (streq(group->state, "refused"))
 		advise_refused(advice, group, device);
 	else if (streq(group->state, "failed"))
 		say(advice,
 		    "see 'journalctl -x -u iommu-policyd IOMMU_GROUP=%u', then 'iommu-policyctl apply %u' tries again",
 		    group->id, group->id);
-	else if (streq(group->state, "compliant") && *group->target &&
-		 !streq(group->type, group->target))
-		say(advice, "somebody wrote %s by hand: 'iommu-policyctl apply %u' brings %s back",
-		    group->type, group->id, group->target);
+}
+
+/*
+ * 'restore' is a decision, too: it asks for the type at boot, and where a rule
+ * matches a device of the group it stands until a rule changes. Of a 'set' to
+ * the same type there is nothing more for it to take back.
+ */
+static void advise_by_hand(struct advice *advice, const struct verdict *verdict)
+{
+	const struct model_group *group = verdict->group;
+	bool ruled = false;
+
+	for (size_t i = 0; i < verdict->n_votes; i++)
+		ruled |= *verdict->votes[i].device->rule.name != '\0';
+	if (!ruled)
+		say(advice,
+		    "%s was set by hand: 'iommu-policyctl restore %u' takes it back, and a rule for the group, once there is one, takes its place",
+		    group->target, group->id);
+	else if (streq(group->target, group->boot_type))
+		say(advice,
+		    "%s, the type at boot, was asked for by 'restore' or 'set', and its rules do not count: a change of the group's rules or another 'set' ends that, reading the same rules again does not",
+		    group->target);
+	else
+		say(advice,
+		    "%s was set by hand, and its rules do not count: 'iommu-policyctl restore %u' brings %s back, a change of the group's rules brings what they say",
+		    group->target, group->id, str_or(group->boot_type, "the type at boot"));
 }
 
 int verdict_advise(const struct verdict *verdict, const struct model_device *device, char ***ret)
@@ -159,14 +216,12 @@ int verdict_advise(const struct verdict *verdict, const struct model_device *dev
 	struct advice advice = { 0 };
 
 	if (verdict->by_hand)
-		say(&advice,
-		    "%s was set by hand and not by a rule: 'iommu-policyctl restore %u' takes it back, and so does the next change of the group's policy",
-		    group->target, group->id);
+		advise_by_hand(&advice, verdict);
 	else if (verdict->target == DOMAIN_NONE && streq(group->state, "unmanaged"))
 		say(&advice,
 		    "to manage it: a rule that matches %s, in a file below /etc/iommu-policyd/policy.d; 'iommu-policyctl plan' then shows what it would do",
 		    device->address);
-	else if (own && own->kind == VOTE_WISH && own->type < verdict->target)
+	else if (own && vote_is_overruled(verdict, own))
 		advise_overruled(&advice, verdict, own);
 	advise_state(&advice, verdict, device);
 

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl/agent.h"
 
+#include "config.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <signal.h>
@@ -12,7 +14,13 @@
 
 bool agent_wanted(const struct ctl *ctl, uid_t user, bool tty)
 {
+#if !ENABLE_POLKIT
+	/* The daemon asks polkit nothing, so there is nothing that an agent could answer. */
+	(void)ctl, (void)user, (void)tty;
+	return false;
+#else
 	return !ctl->arguments.no_ask_password && !ctl->arguments.host && user != 0 && tty;
+#endif
 }
 
 /* It closes FD when it has registered, or when it ends. */

@@ -6,7 +6,7 @@
 
 #include "ctl/agent.h"
 #include "ctl/display.h"
-#include "ctl/json.h"
+#include "ctl/failure.h"
 #include "ctl/util.h"
 
 static int complain_connect(const struct ctl *ctl, int r)
@@ -158,18 +158,6 @@ static void describe_failure(const struct ctl *ctl, const sd_bus_error *error, i
 		ret->message = "iommu-policyd is not running";
 }
 
-static int print_failure(const struct ctl *ctl, const struct failure *failure)
-{
-	json_object *document = json_object_new_object(), *object;
-	struct json_builder b = { 0 };
-
-	object = json_add_object(&b, document, "error");
-	json_add_text(&b, object, "name", failure->name);
-	json_add_text(&b, object, "message", failure->message);
-	json_add_text(&b, object, "hint", *failure->hint ? failure->hint : NULL);
-	return json_print(ctl, &b, document);
-}
-
 int bus_complain(const struct ctl *ctl, const char *doing, const sd_bus_error *error, int r)
 {
 	_cleanup_free_ char *what = display_escape(doing), *said = NULL;
@@ -182,7 +170,7 @@ int bus_complain(const struct ctl *ctl, const char *doing, const sd_bus_error *e
 
 	complain("%s%s%s%s%s%s", what, *what ? ": " : "", said, *failure.hint ? " (" : "",
 		 failure.hint, *failure.hint ? ")" : "");
-	if (json_wanted(ctl) && print_failure(ctl, &failure) != EXIT_CODE_DONE)
+	if (failure_document(ctl, failure.name, failure.message, failure.hint) != EXIT_CODE_DONE)
 		return EXIT_CODE_FAILED;
 	return sd_bus_error_is_set(error) ? outcome_of_error(error->name) : EXIT_CODE_FAILED;
 }

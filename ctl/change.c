@@ -1,17 +1,31 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl/change.h"
 
+#include "ctl/bus.h"
 #include "ctl/display.h"
+#include "ctl/plan.h"
 #include "ctl/util.h"
 
-/* Only what is not finished needs a word about how it goes on. */
-static const char *next_step(const struct ctl *ctl, const char *state)
+/*
+ * Only what waits for a driver needs a word about how it goes on; what waits for
+ * something else says it in its reason. The change is told by now, so that a
+ * question which fails is no error.
+ */
+static const char *next_step(struct ctl *ctl, uint32_t group, const char *state)
 {
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
 	const struct arguments *arguments = &ctl->arguments;
+	_cleanup_free_ char *way = NULL, *mode = NULL;
 
-	if (streq(state, "pending") && arguments->verb->options & VERB_REBIND && !arguments->rebind)
-		return "It is done when the driver lets go; --rebind does not wait.";
-	return NULL;
+	if (!streq(state, "pending") || arguments->rebind ||
+	    !(arguments->verb->options & VERB_REBIND))
+		return NULL;
+	if (sd_bus_get_property_string(ctl->bus, BUS_NAME, BUS_ROOT, BUS_MANAGER, "Mode", &error,
+				       &mode) < 0 ||
+	    plan_ask_way(ctl, group, &error, &way) < 0 || streq(mode, "audit") || !way ||
+	    !streq(way, "wait"))
+		return NULL;
+	return "It is done when the driver lets go; --rebind does not wait.";
 }
 
 void change_document(struct json_builder *b, json_object *results, uint32_t group,
@@ -35,7 +49,7 @@ static int print_json(const struct ctl *ctl, uint32_t group, const char *state, 
 	return code == EXIT_CODE_DONE ? (int)outcome_of_state(state) : code;
 }
 
-int change_print(const struct ctl *ctl, uint32_t group, const char *doing, int r,
+int change_print(struct ctl *ctl, uint32_t group, const char *doing, int r,
 		 const sd_bus_error *error, sd_bus_message *reply)
 {
 	_cleanup_free_ char *safe_state = NULL, *safe_reason = NULL;
@@ -57,8 +71,8 @@ int change_print(const struct ctl *ctl, uint32_t group, const char *doing, int r
 	style = outcome_style(state);
 	printf("Group %u: %s%s%s%s%s\n", group, term_on(&ctl->term, style), safe_state,
 	       term_off(&ctl->term, style), *reason ? ": " : "", safe_reason);
-	next = next_step(ctl, state);
-	if (next && ctl->term.legend)
+	next = ctl->term.legend ? next_step(ctl, group, state) : NULL;
+	if (next)
 		puts(next);
 	return outcome_of_state(state);
 }

@@ -44,8 +44,7 @@ static void put_name(FILE *f, const struct model_device *device)
 			fputc(*name, f);
 }
 
-/* As lspci does: the first domain is what there mostly is. */
-static const char *short_address(const char *address)
+const char *describe_short_address(const char *address)
 {
 	return strncmp(address, "0000:", 5) == 0 ? address + 5 : address;
 }
@@ -62,7 +61,7 @@ static char *list_devices(const struct model_group *group, bool brief)
 		const struct model_device *device = group->devices[i];
 
 		fprintf(f, "%s%s", i > 0 ? ", " : "",
-			brief ? short_address(device->address) : device->address);
+			brief ? describe_short_address(device->address) : device->address);
 		fprintf(f, " %s", str_or(device->driver, brief ? "-" : "(no driver)"));
 		if (!brief)
 			put_name(f, device);
@@ -160,10 +159,10 @@ bool group_needs_reason(const struct model_group *group)
 	if (!*group->reason)
 		return false;
 	if (streq(group->state, "compliant"))
-		/* Somebody wrote the type file by hand. */
-		return !streq(group->type, group->target);
+		return false;
 	if (streq(group->state, "unmanaged"))
-		return *group->boot_type && !streq(group->type, group->boot_type);
+		return group->drifted ||
+		       (*group->boot_type && !streq(group->type, group->boot_type));
 	return true;
 }
 

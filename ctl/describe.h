@@ -10,6 +10,9 @@
 
 /* Words for what the model holds. Strings are malloc'd and not escaped; NULL when out of memory. */
 
+/* "3b:00.0", as lspci does: the first domain is what there mostly is. Within ADDRESS. */
+const char *describe_short_address(const char *address);
+
 /* "0000:3b:00.0 nvme, 0000:3b:00.1 (no driver)" */
 char *describe_members(const struct model_group *group);
 

@@ -43,8 +43,12 @@ static bool in_ranges(uint32_t c, const struct range *ranges, size_t n)
 	return false;
 }
 
-/* Length of the UTF-8 sequence at S, 0 where it is none (overlong and surrogates included). */
-static size_t decode(const char *s, uint32_t *ret)
+bool display_is_active(uint32_t c)
+{
+	return (c >= 0x7f && c < 0xa0) || in_ranges(c, invisible, ARRAY_SIZE(invisible));
+}
+
+size_t display_decode(const char *s, uint32_t *ret)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	const unsigned char *u = (const unsigned char *)s;
@@ -80,7 +84,7 @@ static size_t decode(const char *s, uint32_t *ret)
 static size_t step(const char *s, size_t *columns)
 {
 	uint32_t c;
-	size_t n = decode(s, &c);
+	size_t n = display_decode(s, &c);
 
 	*columns = 1;
 	/* Nearly everything, and nothing in the tables is below. */
@@ -122,7 +126,7 @@ char *display_escape(const char *text)
 			s += n;
 			continue;
 		}
-		n = decode(s, &c);
+		n = display_decode(s, &c);
 		if (n == 0) {
 			fprintf(f, "\\x%02x", (unsigned char)*s);
 			n = 1;

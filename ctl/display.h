@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 
 /*
@@ -20,6 +21,15 @@
  * memory.
  */
 char *display_escape(const char *text);
+
+/*
+ * Whether a terminal may obey C, or text be hidden or reordered by it, though JSON
+ * allows it as it is: DEL, C1 control characters, invisible format characters.
+ */
+bool display_is_active(uint32_t c);
+
+/* Length of the UTF-8 sequence at S, 0 where it is none (overlong and surrogates included). */
+size_t display_decode(const char *s, uint32_t *ret);
 
 size_t display_width(const char *text);
 

@@ -35,6 +35,19 @@ void document_rule(struct json_builder *b, json_object *parent, const char *key,
 		json_add_null(b, object, "line");
 }
 
+/* The bus has "[section] key", "[section]" or ""; ']' ends a section's name wherever it is. */
+static void add_place(struct json_builder *b, json_object *parent, const char *text)
+{
+	const char *end = *text == '[' ? strchr(text, ']') : NULL;
+	_cleanup_free_ char *section = end ? strndup(text + 1, (size_t)(end - text - 1)) : NULL;
+	const char *key = end ? end + 1 : text;
+
+	if (end && !section)
+		b->failed = true;
+	document_text(b, parent, "section", section);
+	document_text(b, parent, "key", key + strspn(key, " "));
+}
+
 void document_policy(struct json_builder *b, json_object *parent,
 		     const struct model_manager *manager)
 {
@@ -53,7 +66,7 @@ void document_policy(struct json_builder *b, json_object *parent,
 			json_add_number(b, object, "line", error->line);
 		else
 			json_add_null(b, object, "line");
-		document_text(b, object, "key", error->key);
+		add_place(b, object, error->key);
 		document_text(b, object, "message", error->message);
 	}
 }
@@ -128,6 +141,8 @@ void document_group(struct json_builder *b, json_object *parent, const char *key
 		json_add_null(b, object, "changed_usec");
 	document_text(b, object, "owner", group->owner);
 	json_add_bool(b, object, "requires_direct", group->requires_direct);
+	json_add_bool(b, object, "set_at_run_time", group->set_at_run_time);
+	json_add_bool(b, object, "drifted", group->drifted);
 
 	array = json_add_array(b, object, "rules");
 	for (size_t i = 0; i < group->n_rules; i++)

@@ -4,10 +4,14 @@
 
 #include <stdbool.h>
 
+#include "ctl/ctl.h"
+
 /*
  * A file that appears as a whole or not at all: written under a name that begins
  * with a dot, which the daemon and others leave alone, and then given its own. All
- * complain and return an enum exit_code other than 0 where something fails.
+ * complain and return an enum exit_code other than 0 where something fails. A
+ * signal that ends the command (SIGHUP, SIGINT, SIGTERM) removes the hidden file
+ * first; for that there is one draft at a time.
  */
 enum draft_over {
 	DRAFT_OVER_NOTHING, /* there must be no file of that name */
@@ -18,14 +22,20 @@ enum draft_over {
 struct draft {
 	char *path; /* where it will be */
 	char *temporary; /* where it is, NULL once it is there no more */
-	bool replaces; /* a file that may be replaced was there */
+	char *first_line; /* what DRAFT_OVER_OWN goes by, with its newline */
+	enum draft_over over;
+	bool replaces; /* a file that may be replaced is there */
 };
 
 /* Creates the file with mode 0644. draft_clear() is due in any case. */
-int draft_write(struct draft *ret, const char *path, const char *text, enum draft_over over);
+int draft_write(const struct ctl *ctl, struct draft *ret, const char *path, const char *text,
+		enum draft_over over);
 
-/* Gives it its name. What came there since draft_write() is not replaced where nothing was. */
-int draft_commit(struct draft *draft);
+/*
+ * Gives it its name. What came there since draft_write() is not replaced where
+ * nothing was, and what was there only if it still may be.
+ */
+int draft_commit(const struct ctl *ctl, struct draft *draft);
 
 /* Removes what was not committed. */
 void draft_clear(struct draft *draft);

@@ -3,6 +3,7 @@
 
 #include <unistd.h>
 
+#include "ctl/display.h"
 #include "ctl/util.h"
 
 static json_object *add(struct json_builder *b, json_object *parent, const char *key, json_object *value)
@@ -29,31 +30,6 @@ json_object *json_add_array(struct json_builder *b, json_object *parent, const c
 	return add(b, parent, key, json_object_new_array());
 }
 
-/* Bytes of the UTF-8 sequence that begins at S, 0 where there is none. */
-static size_t sequence(const unsigned char *s)
-{
-	static const struct {
-		unsigned char mask, lead;
-		uint32_t least;
-	} kinds[] = { { 0x80, 0x00, 0 }, { 0xe0, 0xc0, 0x80 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 } };
-
-	for (size_t n = 0; n < ARRAY_SIZE(kinds); n++) {
-		uint32_t code = *s & (unsigned char)~kinds[n].mask;
-
-		if ((*s & kinds[n].mask) != kinds[n].lead)
-			continue;
-		for (size_t i = 1; i <= n; i++) {
-			if ((s[i] & 0xc0) != 0x80)
-				return 0;
-			code = code << 6 | (s[i] & 0x3f);
-		}
-		if (code < kinds[n].least || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
-			return 0;
-		return n + 1;
-	}
-	return 0;
-}
-
 void json_add_text(struct json_builder *b, json_object *parent, const char *key, const char *text)
 {
 	_cleanup_free_ char *clean = NULL;
@@ -69,7 +45,8 @@ void json_add_text(struct json_builder *b, json_object *parent, const char *key,
 		return;
 	}
 	while (*text) {
-		size_t n = sequence((const unsigned char *)text);
+		uint32_t c;
+		size_t n = display_decode(text, &c);
 
 		if (n > 0) {
 			end = mempcpy(end, text, n);
@@ -88,6 +65,12 @@ void json_add_number(struct json_builder *b, json_object *parent, const char *ke
 	add(b, parent, key, json_object_new_uint64(number));
 }
 
+void json_add_decimal(struct json_builder *b, json_object *parent, const char *key, double number,
+		      const char *text)
+{
+	add(b, parent, key, json_object_new_double_s(number, text));
+}
+
 void json_add_bool(struct json_builder *b, json_object *parent, const char *key, bool value)
 {
 	add(b, parent, key, json_object_new_boolean(value));
@@ -100,6 +83,35 @@ void json_add_null(struct json_builder *b, json_object *parent, const char *key)
 		b->failed = true;
 }
 
+/*
+ * What json-c lets through and a terminal may obey, which occurs within strings
+ * only: JSON has an escape for it, so that programs read the same.
+ */
+static void put_escaped(FILE *f, const char *text)
+{
+	while (*text) {
+		const char *plain = text;
+		uint32_t c = 0;
+		size_t n;
+
+		while (*text && (unsigned char)*text < 0x7f)
+			text++;
+		fwrite(plain, 1, (size_t)(text - plain), f);
+		if (!*text)
+			break;
+		n = display_decode(text, &c);
+		if (n == 0 || !display_is_active(c))
+			fwrite(text, 1, n > 0 ? n : 1, f);
+		else if (c > 0xffff)
+			fprintf(f, "\\u%04x\\u%04x", 0xd800 + ((c - 0x10000) >> 10),
+				0xdc00 + ((c - 0x10000) & 0x3ff));
+		else
+			fprintf(f, "\\u%04x", c);
+		text += n > 0 ? n : 1;
+	}
+	fputc('\n', f);
+}
+
 int json_print(const struct ctl *ctl, struct json_builder *b, json_object *document)
 {
 	int flags = JSON_C_TO_STRING_NOSLASHESCAPE;
@@ -109,7 +121,7 @@ int json_print(const struct ctl *ctl, struct json_builder *b, json_object *docum
 		flags |= JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_SPACED;
 	text = document && !b->failed ? json_object_to_json_string_ext(document, flags) : NULL;
 	if (text)
-		puts(text);
+		put_escaped(stdout, text);
 	json_object_put(document);
 	return text ? EXIT_CODE_DONE : complain_memory();
 }

@@ -27,6 +27,9 @@ json_object *json_add_array(struct json_builder *b, json_object *parent, const c
  */
 void json_add_text(struct json_builder *b, json_object *parent, const char *key, const char *text);
 void json_add_number(struct json_builder *b, json_object *parent, const char *key, uint64_t number);
+/* A NUMBER with a fraction, in the digits of TEXT. */
+void json_add_decimal(struct json_builder *b, json_object *parent, const char *key, double number,
+		      const char *text);
 void json_add_bool(struct json_builder *b, json_object *parent, const char *key, bool value);
 void json_add_null(struct json_builder *b, json_object *parent, const char *key);
 

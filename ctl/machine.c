@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "ctl/failure.h"
 #include "daemon/inventory.h"
 #include "daemon/way.h"
 
@@ -142,6 +143,18 @@ int machine_read(struct machine *ret)
 	return 0;
 }
 
+int machine_load(const struct ctl *ctl, struct machine *ret)
+{
+	int r = machine_read(ret);
+
+	if (r == -ENOMEM)
+		return complain_memory();
+	if (r < 0)
+		return failure_complain(ctl, EXIT_CODE_FAILED, -r,
+					"reading the IOMMU groups below /sys: %s", strerror(-r));
+	return 0;
+}
+
 void machine_clear(struct machine *machine)
 {
 	for (size_t i = 0; i < machine->n_groups; i++)
@@ -179,14 +192,6 @@ void machine_know(struct machine_group *group, enum domain current, enum domain 
 	group->group.boot_type = group->facts.boot = boot;
 }
 
-static bool has_endpoint(const struct group *group)
-{
-	for (size_t i = 0; i < group->n_devices; i++)
-		if (!group->devices[i]->attributes.bridge)
-			return true;
-	return false;
-}
-
 int machine_outlook(const struct machine_group *group, const struct decision *decision,
 		    struct machine_outlook *ret)
 {
@@ -200,10 +205,9 @@ int machine_outlook(const struct machine_group *group, const struct decision *de
 	decided.decision = *decision;
 	if (decision->verdict == VERDICT_REFUSED) {
 		state = STATE_REFUSED;
-	} else if (decision->verdict == VERDICT_TARGET && decision->target == DOMAIN_BLOCKED &&
-		   !has_endpoint(&decided)) {
+	} else if (decision->verdict == VERDICT_TARGET && way_refusal(&decided)) {
 		state = STATE_REFUSED;
-		reason = strdup("the group has nothing but bridges, which cannot be blocked");
+		reason = strdup(way_refusal(&decided));
 		if (!reason)
 			return -ENOMEM;
 	} else if (decision->verdict == VERDICT_TARGET) {

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "ctl/ctl.h"
 #include "policy/decide.h"
 
 /*
@@ -23,6 +24,8 @@ struct machine {
 
 /* 0, also where there is no IOMMU; -ENOMEM or what reading /sys came back with. */
 int machine_read(struct machine *ret);
+/* machine_read(), which complains; returns 0 or another enum exit_code. machine_clear() is due then, too. */
+int machine_load(const struct ctl *ctl, struct machine *ret);
 void machine_clear(struct machine *machine);
 
 /* NULL where there is none. */

@@ -3,6 +3,7 @@
 
 #include <inttypes.h>
 
+#include "ctl/display.h"
 #include "ctl/util.h"
 
 /* Series that come and go are hard to alert on: each state and type is there, if with none. */
@@ -10,25 +11,88 @@ static const char *const states[] = { "unmanaged", "compliant", "pending",    "a
 				      "refused",   "failed",	"user-owned" };
 static const char *const types[] = { "DMA", "DMA-FQ", "identity", "blocked", "unknown" };
 
-static void put_family(FILE *f, const char *name, const char *type, const char *help)
+/* Where samples go: either lines to F, or objects to the array SAMPLES. */
+struct sink {
+	FILE *f;
+	json_object *samples;
+	struct json_builder *builder;
+};
+
+/* Up to an entry without a name. */
+struct label {
+	const char *name, *value;
+};
+
+static void put_family(struct sink *to, const char *name, const char *type, const char *help)
 {
-	fprintf(f, "# HELP iommu_policy_%s %s\n# TYPE iommu_policy_%s %s\n", name, help, name,
-		type);
+	if (to->f)
+		fprintf(to->f, "# HELP iommu_policy_%s %s\n# TYPE iommu_policy_%s %s\n", name, help,
+			name, type);
 }
 
-/* The value of a label: of what the format gives a meaning, nothing may be left. */
-static void put_label(FILE *f, const char *name, const char *value)
+/*
+ * The value of a label: of what the format, or a terminal, gives a meaning nothing
+ * may be left.
+ */
+static void print_label(FILE *f, const struct label *label)
 {
-	fprintf(f, "%s=\"", name);
-	for (const char *c = value; *c; c++) {
+	_cleanup_free_ char *escaped = display_escape(label->value);
+
+	fprintf(f, "%s=\"", label->name);
+	for (const char *c = str_or(escaped, ""); *c; c++) {
 		if (*c == '\\' || *c == '"')
 			fputc('\\', f);
-		if (*c == '\n')
-			fputs("\\n", f);
-		else
-			fputc(*c, f);
+		fputc(*c, f);
 	}
 	fputc('"', f);
+}
+
+static void print_sample(FILE *f, const char *name, const struct label *labels, const char *number)
+{
+	fprintf(f, "iommu_policy_%s", name);
+	for (const struct label *l = labels; l && l->name; l++) {
+		fputc(l == labels ? '{' : ',', f);
+		print_label(f, l);
+	}
+	fprintf(f, "%s %s\n", labels ? "}" : "", number);
+}
+
+static json_object *add_sample(struct sink *to, const char *name, const struct label *labels)
+{
+	json_object *sample = json_add_object(to->builder, to->samples, NULL), *object;
+	char whole[64];
+
+	snprintf(whole, sizeof(whole), "iommu_policy_%s", name);
+	json_add_text(to->builder, sample, "name", whole);
+	object = json_add_object(to->builder, sample, "labels");
+	for (const struct label *l = labels; l && l->name; l++)
+		json_add_text(to->builder, object, l->name, l->value);
+	return sample;
+}
+
+static void put_number(struct sink *to, const char *name, const struct label *labels,
+		       uint64_t number)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRIu64, number);
+	if (to->f)
+		print_sample(to->f, name, labels, text);
+	else
+		json_add_number(to->builder, add_sample(to, name, labels), "value", number);
+}
+
+/* In seconds, and not by %f, whose point is the locale's. */
+static void put_usec(struct sink *to, const char *name, const struct label *labels, uint64_t usec)
+{
+	char text[32];
+
+	snprintf(text, sizeof(text), "%" PRIu64 ".%06" PRIu64, usec / 1000000, usec % 1000000);
+	if (to->f)
+		print_sample(to->f, name, labels, text);
+	else
+		json_add_decimal(to->builder, add_sample(to, name, labels), "value",
+				 (double)usec / 1e6, text);
 }
 
 static bool is_one_of(const char *word, const char *const *words, size_t n)
@@ -44,21 +108,19 @@ static const char *type_of(const struct model_group *group)
 	return str_or(group->type, "unknown");
 }
 
-static void put_groups_of(FILE *f, const struct model *model, const char *state, const char *type)
+static void put_groups_of(struct sink *to, const struct model *model, const char *state,
+			  const char *type)
 {
+	const struct label labels[] = { { "state", state }, { "type", type }, { 0 } };
 	size_t n = 0;
 
 	for (size_t i = 0; i < model->n_groups; i++)
 		n += streq(model->groups[i].state, state) && streq(type_of(&model->groups[i]), type);
-	fputs("iommu_policy_groups{", f);
-	put_label(f, "state", state);
-	fputc(',', f);
-	put_label(f, "type", type);
-	fprintf(f, "} %zu\n", n);
+	put_number(to, "groups", labels, n);
 }
 
 /* Words of a newer daemon, too, each pair once. */
-static void put_other_groups(FILE *f, const struct model *model)
+static void put_other_groups(struct sink *to, const struct model *model)
 {
 	for (size_t i = 0; i < model->n_groups; i++) {
 		const struct model_group *group = &model->groups[i];
@@ -69,86 +131,92 @@ static void put_other_groups(FILE *f, const struct model *model)
 			seen = streq(model->groups[j].state, group->state) &&
 			       streq(type_of(&model->groups[j]), type_of(group));
 		if (!seen)
-			put_groups_of(f, model, group->state, type_of(group));
+			put_groups_of(to, model, group->state, type_of(group));
 	}
 }
 
-static void put_groups(FILE *f, const struct model *model)
+static void put_groups(struct sink *to, const struct model *model)
 {
-	static const char drifted[] = "drifted:";
 	size_t n = 0;
 
-	put_family(f, "groups", "gauge", "IOMMU groups by state and default domain type.");
+	put_family(to, "groups", "gauge", "IOMMU groups by state and default domain type.");
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++)
 		for (size_t j = 0; j < ARRAY_SIZE(types); j++)
-			put_groups_of(f, model, states[i], types[j]);
-	put_other_groups(f, model);
+			put_groups_of(to, model, states[i], types[j]);
+	put_other_groups(to, model);
 
 	for (size_t i = 0; i < model->n_groups; i++)
-		n += strncmp(model->groups[i].reason, drifted, strlen(drifted)) == 0;
-	put_family(f, "drifted_groups", "gauge",
+		n += model->groups[i].drifted;
+	put_family(to, "drifted_groups", "gauge",
 		   "Groups that somebody else has changed since the policy was applied.");
-	fprintf(f, "iommu_policy_drifted_groups %zu\n", n);
+	put_number(to, "drifted_groups", NULL, n);
 }
 
-static void put_transactions(FILE *f, const struct metrics *metrics)
+static void put_transactions(struct sink *to, const struct metrics *metrics)
 {
-	put_family(f, "transactions_total", "counter",
+	put_family(to, "transactions_total", "counter",
 		   "Changes of groups since the daemon started, by result.");
 	for (size_t i = 0; i < metrics->n_transactions; i++) {
-		fputs("iommu_policy_transactions_total{", f);
-		put_label(f, "result", metrics->transactions[i].result);
-		fprintf(f, "} %" PRIu64 "\n", metrics->transactions[i].count);
+		const struct metrics_transactions *of = &metrics->transactions[i];
+
+		put_number(to, "transactions_total",
+			   (struct label[]){ { "result", of->result }, { 0 } }, of->count);
 	}
-	put_family(f, "transaction_seconds_total", "counter",
+	put_family(to, "transaction_seconds_total", "counter",
 		   "Time that changes of groups took together, by result.");
 	for (size_t i = 0; i < metrics->n_transactions; i++) {
-		uint64_t usec = metrics->transactions[i].usec;
+		const struct metrics_transactions *of = &metrics->transactions[i];
 
-		fputs("iommu_policy_transaction_seconds_total{", f);
-		put_label(f, "result", metrics->transactions[i].result);
-		/* Not by %f, whose point is the locale's. */
-		fprintf(f, "} %" PRIu64 ".%06" PRIu64 "\n", usec / 1000000, usec % 1000000);
+		put_usec(to, "transaction_seconds_total",
+			 (struct label[]){ { "result", of->result }, { 0 } }, of->usec);
 	}
 }
 
-static void put_policy(FILE *f, const struct metrics *metrics)
+static void put_policy(struct sink *to, const struct metrics *metrics)
 {
 	const struct model_manager *manager = &metrics->model.manager;
 
-	put_family(f, "generation", "gauge",
+	put_family(to, "generation", "gauge",
 		   "Number of the policy in force; it grows with each change, 0 is none.");
-	fprintf(f, "iommu_policy_generation %" PRIu64 "\n", manager->generation);
-	put_family(f, "errors", "gauge",
+	put_number(to, "generation", NULL, manager->generation);
+	put_family(to, "errors", "gauge",
 		   "Errors in the policy files; with any, an earlier policy is in force.");
-	fprintf(f, "iommu_policy_errors %zu\n", manager->n_errors);
-	put_family(f, "reloads_total", "counter",
+	put_number(to, "errors", NULL, manager->n_errors);
+	put_family(to, "reloads_total", "counter",
 		   "Readings of the policy files since the daemon started, by result.");
-	fprintf(f,
-		"iommu_policy_reloads_total{result=\"done\"} %" PRIu64
-		"\niommu_policy_reloads_total{result=\"failed\"} %" PRIu64 "\n",
-		metrics->reloads, metrics->failed_reloads);
+	put_number(to, "reloads_total", (struct label[]){ { "result", "done" }, { 0 } },
+		   metrics->reloads);
+	put_number(to, "reloads_total", (struct label[]){ { "result", "failed" }, { 0 } },
+		   metrics->failed_reloads);
+}
+
+static void put_all(struct sink *to, const struct metrics *metrics)
+{
+	const struct model_manager *manager = &metrics->model.manager;
+	const struct label info[] = { { "version", manager->version },
+				      { "mode", manager->mode },
+				      { "backend", manager->backend },
+				      { 0 } };
+
+	put_family(to, "up", "gauge", "Whether iommu-policyd runs and answers.");
+	put_number(to, "up", NULL, metrics->up);
+	if (!metrics->up)
+		return;
+	put_family(to, "info", "gauge", "Version, mode and backend of the daemon; always 1.");
+	put_number(to, "info", info, 1);
+	put_groups(to, &metrics->model);
+	put_transactions(to, metrics);
+	put_policy(to, metrics);
 }
 
 void metrics_write(FILE *f, const struct metrics *metrics)
 {
-	const struct model_manager *manager = &metrics->model.manager;
+	put_all(&(struct sink){ .f = f }, metrics);
+}
 
-	put_family(f, "up", "gauge", "Whether iommu-policyd runs and answers.");
-	fprintf(f, "iommu_policy_up %d\n", metrics->up);
-	if (!metrics->up)
-		return;
-	put_family(f, "info", "gauge", "Version, mode and backend of the daemon; always 1.");
-	fputs("iommu_policy_info{", f);
-	put_label(f, "version", manager->version);
-	fputc(',', f);
-	put_label(f, "mode", manager->mode);
-	fputc(',', f);
-	put_label(f, "backend", manager->backend);
-	fputs("} 1\n", f);
-	put_groups(f, &metrics->model);
-	put_transactions(f, metrics);
-	put_policy(f, metrics);
+void metrics_document(struct json_builder *b, json_object *samples, const struct metrics *metrics)
+{
+	put_all(&(struct sink){ .samples = samples, .builder = b }, metrics);
 }
 
 void metrics_clear(struct metrics *metrics)

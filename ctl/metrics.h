@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "ctl/json.h"
 #include "ctl/model.h"
 
 /* What 'metrics' tells: the daemon's properties, in Prometheus's text format. */
@@ -26,6 +27,9 @@ struct metrics {
 
 /* Writes all families, each with HELP and TYPE. */
 void metrics_write(FILE *f, const struct metrics *metrics);
+
+/* The same as an array: of each sample name, labels and value. */
+void metrics_document(struct json_builder *b, json_object *samples, const struct metrics *metrics);
 
 void metrics_clear(struct metrics *metrics);
 

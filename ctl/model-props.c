@@ -144,6 +144,8 @@ const struct prop model_group_props[] = {
 	{ "ReservedRegions", "a(tts)", read_regions, 0 },
 	{ "RequiresDirect", "b", prop_read_bool, GROUP(requires_direct) },
 	{ "Rules", "a(sus)", read_rules, 0 },
+	{ "SetAtRunTime", "b", prop_read_bool, GROUP(set_at_run_time) },
+	{ "Drifted", "b", prop_read_bool, GROUP(drifted) },
 	{ "LastError", "(ss)", read_last_error, 0 },
 	{ "ChangedUSec", "t", prop_read_u64, GROUP(changed_usec) },
 	{ 0 },

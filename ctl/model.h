@@ -47,7 +47,7 @@ struct model_group {
 	size_t n_devices;
 	struct model_region *regions;
 	size_t n_regions;
-	bool requires_direct;
+	bool requires_direct, set_at_run_time, drifted;
 	struct model_rule *rules;
 	size_t n_rules;
 	char *error_name, *error_message;

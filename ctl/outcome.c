@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include "ctl/outcome.h"
 
+#include "config.h"
+
 #include <stddef.h>
 
 #include "ctl/util.h"
 
 #define OURS "org.iommupolicy1.Error."
 #define DBUS "org.freedesktop.DBus.Error."
+#if ENABLE_POLKIT
 #define AUTH_HINT "use sudo, or allow it by a polkit rule, see org.iommupolicy1(5)"
+#else
+#define AUTH_HINT "use sudo: without polkit, root alone may"
+#endif
 #define LOG_HINT "see 'systemctl status iommu-policyd' and 'journalctl -xe -u iommu-policyd'"
 #define VERSION_HINT "is the daemon of another version? systemctl restart iommu-policyd"
 

@@ -3,23 +3,12 @@
 
 #include <errno.h>
 #include <signal.h>
-#include <strings.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <systemd/sd-login.h>
 #include <unistd.h>
 
 #include "ctl/util.h"
-
-static bool is_no(const char *word)
-{
-	static const char *const no[] = { "0", "no", "n", "false", "f", "off" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(no); i++)
-		if (strcasecmp(word, no[i]) == 0)
-			return true;
-	return false;
-}
 
 void pager_choose(const struct pager_environment *environment, struct pager_choice *ret)
 {
@@ -29,7 +18,7 @@ void pager_choose(const struct pager_environment *environment, struct pager_choi
 	*ret = (struct pager_choice){
 		.none = wanted && (!*wanted || streq(wanted, "cat")),
 		/* A word that is neither yes nor no is better taken for yes. */
-		.secure = environment->secure ? !is_no(environment->secure) :
+		.secure = environment->secure ? !term_word_is_no(environment->secure) :
 						environment->other_user,
 		.command = environment->secure ? wanted : NULL,
 	};

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "ctl/display.h"
+#include "ctl/failure.h"
 #include "ctl/machine.h"
 #include "ctl/model.h"
 #include "ctl/policy-read.h"
@@ -70,7 +71,8 @@ static int list_with_draft(const struct draft *draft, struct path_list *ret,
 	return r;
 }
 
-static int load_with_draft(const struct draft *draft, struct policy **ret)
+static int load_with_draft(const struct ctl *ctl, const struct draft *draft,
+			   struct policy **ret)
 {
 	_cleanup_(policy_errors_clear) struct policy_errors errors = { 0 };
 	_cleanup_(path_list_clear) struct path_list files = { 0 };
@@ -86,20 +88,24 @@ static int load_with_draft(const struct draft *draft, struct policy **ret)
 	r = policy_load_files(paths, ret, &errors);
 	if (r == -ENOMEM)
 		return complain_memory();
-	if (r < 0) {
-		complain(
+	if (r < 0)
+		return failure_complain(
+			ctl, EXIT_CODE_FAILED, 0,
 			"the policy files have errors, so the daemon would not read another one; nothing was done (see: iommu-policyctl check)");
-		return EXIT_CODE_FAILED;
-	}
 	return 0;
 }
 
-/* A later rule takes one of the devices away: which, so that it can be changed. */
-static int complain_overruled(const struct draft *draft, const struct policy *policy,
-			      const struct group_facts *facts)
+/*
+ * A later rule takes one of the devices away: which, so that it can be changed.
+ * Bridges are not named by the file; what they vote for counts in the decision.
+ */
+static int complain_overruled(const struct ctl *ctl, const struct draft *draft,
+			      const struct policy *policy, const struct group_facts *facts)
 {
 	for (size_t i = 0; i < facts->n_devices; i++) {
-		const struct policy_rule *rule = policy_match(policy, facts->devices[i]);
+		const struct device_facts *device = facts->devices[i];
+		const struct policy_rule *rule =
+			device->bridge ? NULL : policy_match(policy, device);
 		_cleanup_free_ char *name = NULL, *path = NULL;
 
 		if (!rule || streq(rule->path, draft->temporary))
@@ -108,46 +114,59 @@ static int complain_overruled(const struct draft *draft, const struct policy *po
 		path = display_escape(rule->path);
 		if (!name || !path)
 			return complain_memory();
-		complain(
+		return failure_complain(
+			ctl, EXIT_CODE_REFUSED, 0,
 			"nothing was done: for %s, [%s] (%s:%u) would go before a file of the name %s; change that rule instead",
-			facts->devices[i]->address, name, path, rule->line, last_part(draft->path));
-		return EXIT_CODE_REFUSED;
+			device->address, name, path, rule->line, last_part(draft->path));
 	}
 	return EXIT_CODE_DONE;
 }
 
-static int check_decision(const struct draft *draft, const struct group_facts *facts,
-			  enum domain domain)
+/* The policy was read from the hidden file, which will be gone: TEXT with the name that it would have. */
+static char *name_draft(const struct draft *draft, const char *text)
+{
+	const char *at = text ? strstr(text, draft->temporary) : NULL;
+	char *ret;
+
+	if (!at)
+		return text ? strdup(text) : NULL;
+	return asprintf(&ret, "%.*s%s%s", (int)(at - text), text, draft->path,
+			at + strlen(draft->temporary)) < 0 ? NULL : ret;
+}
+
+static int check_decision(const struct ctl *ctl, const struct draft *draft,
+			  const struct group_facts *facts, enum domain domain)
 {
 	enum domain wanted = domain == DOMAIN_AUTO ? facts->boot : domain;
 	_cleanup_(policy_freep) struct policy *policy = NULL;
 	struct decision decision;
 	int code;
 
-	code = load_with_draft(draft, &policy);
+	code = load_with_draft(ctl, draft, &policy);
 	if (code == 0)
-		code = complain_overruled(draft, policy, facts);
+		code = complain_overruled(ctl, draft, policy, facts);
 	if (code != 0)
 		return code;
 	if (policy_decide(policy, facts, NULL, &decision) < 0)
 		return complain_memory();
 	if (decision.verdict != VERDICT_TARGET || decision.target != wanted) {
-		_cleanup_free_ char *reason = display_escape(decision.reason);
+		_cleanup_free_ char *named = name_draft(draft, decision.reason);
+		_cleanup_free_ char *reason = display_escape(named);
 
-		complain("nothing was done: %s", str_or(reason, "the policy says otherwise"));
-		code = EXIT_CODE_REFUSED;
+		code = failure_complain(ctl, EXIT_CODE_REFUSED, 0, "nothing was done: %s",
+					str_or(reason, "the policy says otherwise"));
 	}
 	decision_clear(&decision);
 	return code;
 }
 
-static int make_folder(const char *path)
+static int make_folder(const struct ctl *ctl, const char *path)
 {
 	if (mkdir(path, 0755) < 0) {
 		if (errno == EEXIST)
 			return 0;
-		complain("cannot make the folder %s: %s", path, strerror(errno));
-		return EXIT_CODE_FAILED;
+		return failure_complain(ctl, EXIT_CODE_FAILED, errno,
+					"cannot make the folder %s: %s", path, strerror(errno));
 	}
 	/* Nobody else may put files there, and everybody may read them. */
 	(void)!chmod(path, 0755);
@@ -155,7 +174,7 @@ static int make_folder(const char *path)
 	return 0;
 }
 
-static int make_folders(void)
+static int make_folders(const struct ctl *ctl)
 {
 	_cleanup_free_ char *parent = strdup(policy_default_dirs[0]);
 	int code;
@@ -163,8 +182,8 @@ static int make_folders(void)
 	if (!parent)
 		return complain_memory();
 	*strrchr(parent, '/') = '\0';
-	code = make_folder(parent);
-	return code != 0 ? code : make_folder(policy_default_dirs[0]);
+	code = make_folder(ctl, parent);
+	return code != 0 ? code : make_folder(ctl, policy_default_dirs[0]);
 }
 
 static int prepare(struct ctl *ctl, const struct machine_group *group, enum domain domain,
@@ -176,21 +195,21 @@ static int prepare(struct ctl *ctl, const struct machine_group *group, enum doma
 	char name[32];
 	int code;
 
-	if (!first) {
-		complain("group %u has no PCI device but bridges: write a rule that names one by its address, see iommu-policy.conf(5)",
-			 machine_group_id(group));
-		return EXIT_CODE_REFUSED;
-	}
+	if (!first)
+		return failure_complain(
+			ctl, EXIT_CODE_REFUSED, 0,
+			"group %u has no PCI device but bridges: write a rule that names one by its address, see iommu-policy.conf(5)",
+			machine_group_id(group));
 	rule_text_name(first->address, name, sizeof(name));
 	if (asprintf(&path, "%s/90-set-%s.conf", policy_default_dirs[0], name) < 0)
 		path = NULL;
 	text = write_text(ctl, domain, facts);
 	if (!path || !text)
 		return complain_memory();
-	code = make_folders();
+	code = make_folders(ctl);
 	if (code == 0)
-		code = draft_write(draft, path, text, DRAFT_OVER_OWN);
-	return code != 0 ? code : check_decision(draft, facts, domain);
+		code = draft_write(ctl, draft, path, text, DRAFT_OVER_OWN);
+	return code != 0 ? code : check_decision(ctl, draft, facts, domain);
 }
 
 int permanent_check(const struct ctl *ctl)
@@ -199,10 +218,10 @@ int permanent_check(const struct ctl *ctl)
 		complain("--permanent writes a file of this machine: with -H, run it there (ssh)");
 		return EXIT_CODE_USAGE;
 	}
-	if (geteuid() != 0) {
-		complain("--permanent writes to %s: do it as root", policy_default_dirs[0]);
-		return EXIT_CODE_FAILED;
-	}
+	if (geteuid() != 0)
+		return failure_complain(ctl, EXIT_CODE_FAILED, EACCES,
+					"--permanent writes to %s: do it as root",
+					policy_default_dirs[0]);
 	return 0;
 }
 
@@ -215,30 +234,46 @@ int permanent_prepare(struct ctl *ctl, uint32_t group, enum domain domain, struc
 	int r;
 
 	*ret = (struct draft){ 0 };
-	r = model_load(ctl, MODEL_OBJECTS, &model);
+	r = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER, &model);
 	if (r != 0)
 		return r;
-	r = machine_read(&machine);
-	if (r < 0) {
-		complain("reading the IOMMU groups below /sys: %s", strerror(-r));
-		return EXIT_CODE_FAILED;
-	}
+	r = machine_load(ctl, &machine);
+	if (r != 0)
+		return r;
 	known = model_find_group(&model, group);
 	here = machine_group(&machine, group);
-	if (!known || !here) {
-		complain("there is no group %u (see: iommu-policyctl list)", group);
-		return EXIT_CODE_FAILED;
-	}
+	if (!known || !here)
+		return failure_complain(ctl, EXIT_CODE_FAILED, ENOENT,
+					"there is no group %u (see: iommu-policyctl list)", group);
 	machine_know(here, domain_from_string(known->type), domain_from_string(known->boot_type));
 	return prepare(ctl, here, domain, ret);
 }
 
+/* What was meant for now is in force for each later change, too, in which nobody may think of it. */
+static void warn_lasting(const struct ctl *ctl, const char *path)
+{
+	bool rebind = ctl->arguments.rebind, force = ctl->arguments.force;
+
+	if (rebind || force)
+		complain("%s has %s%s%s: later changes of the group %s%s%s, too; take that out of the file if it was meant for now only",
+			 path, rebind ? "rebind = always" : "", rebind && force ? " and " : "",
+			 force ? "force = yes" : "", rebind ? "unbind its drivers" : "",
+			 rebind && force ? " and " : "",
+			 force ? "do not look whether it is in use" : "");
+}
+
 int permanent_commit(const struct ctl *ctl, struct draft *draft)
 {
-	bool replaced = draft->replaces;
-	int code = draft_commit(draft);
+	/* The change has its document, and there is one a command: the exit status tells the rest. */
+	struct ctl quiet = *ctl;
+	int code;
 
-	if (code == 0 && ctl->term.legend && ctl->arguments.json == JSON_OFF)
-		printf("%s %s.\n", replaced ? "Replaced" : "Wrote", draft->path);
+	quiet.arguments.json = JSON_OFF;
+	code = draft_commit(&quiet, draft);
+	if (code != 0)
+		return code;
+	if (ctl->term.legend && ctl->arguments.json == JSON_OFF)
+		printf("%s %s.\n", draft->replaces ? "Replaced" : "Wrote", draft->path);
+	warn_lasting(ctl, draft->path);
 	return code;
 }

@@ -5,6 +5,7 @@
 
 #include "ctl/bus.h"
 #include "ctl/describe.h"
+#include "ctl/machine.h"
 #include "ctl/policy-read.h"
 #include "ctl/presence.h"
 #include "ctl/props.h"
@@ -31,20 +32,6 @@ static bool is_refused_by_policy(const struct model_group *group)
 	       streq(group->error_name, BUS_NAME ".Error.RequiresDirect");
 }
 
-/*
- * No rule is behind the target: it was asked for, unless it is what devices
- * without a rule keep against others' rules.
- */
-static bool is_set_at_run_time(const struct model_group *group)
-{
-	bool any_rule = false;
-
-	for (size_t i = 0; i < group->n_devices; i++)
-		any_rule = any_rule || *group->devices[i]->rule.name;
-	return group->n_rules == 0 && (!any_rule || !streq(group->target, group->type) ||
-				       strstr(group->reason, "was set at run time"));
-}
-
 static int side_from_model(struct plan_side *side, const struct model_group *group)
 {
 	bool managed = !streq(group->state, "unmanaged");
@@ -66,7 +53,7 @@ static int side_from_model(struct plan_side *side, const struct model_group *gro
 		    prop_set_string(&to->name, from->name) < 0)
 			return -ENOMEM;
 	}
-	side->at_run_time = managed && is_set_at_run_time(group);
+	side->at_run_time = managed && group->set_at_run_time;
 	side->foreign = streq(group->state, "failed") || streq(group->state, "user-owned") ||
 			streq(group->state, "applying") ||
 			(streq(group->state, "refused") && !is_refused_by_policy(group));
@@ -102,6 +89,25 @@ static int read_plan(sd_bus_message *m, struct plan *plan)
 	return r < 0 ? r : sd_bus_message_exit_container(m);
 }
 
+int plan_ask_way(struct ctl *ctl, uint32_t group, sd_bus_error *error, char **ret)
+{
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *reply = NULL;
+	_cleanup_(plan_clear) struct plan plan = { 0 };
+	int r;
+
+	*ret = NULL;
+	if (!plan_add(&plan, group))
+		return -ENOMEM;
+	r = bus_call_manager(ctl, "Plan", false, error, &reply, NULL);
+	if (r >= 0)
+		r = read_plan(reply, &plan);
+	if (r < 0)
+		return r;
+	*ret = plan.items[0].in_force.way;
+	plan.items[0].in_force.way = NULL;
+	return 0;
+}
+
 static int load_from_daemon(struct ctl *ctl, struct plan *plan)
 {
 	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
@@ -128,19 +134,6 @@ static int load_from_daemon(struct ctl *ctl, struct plan *plan)
 	return r < 0 ? bus_complain(ctl, "asking for the plan", &error, r) : 0;
 }
 
-static int read_machine(struct machine *ret)
-{
-	int r = machine_read(ret);
-
-	if (r == -ENOMEM)
-		return complain_memory();
-	if (r < 0) {
-		complain("reading the IOMMU groups below /sys: %s", strerror(-r));
-		return EXIT_CODE_FAILED;
-	}
-	return 0;
-}
-
 static int add_group(struct plan *plan, const struct machine_group *group,
 		     struct plan_item **ret)
 {
@@ -158,7 +151,7 @@ static int load_from_sys(struct ctl *ctl, struct plan *plan)
 	r = policy_load(NULL, policy_default_dirs, &policy, &errors);
 	if (r < 0)
 		return policy_read_failed(ctl, r, &errors);
-	code = read_machine(&machine);
+	code = machine_load(ctl, &machine);
 	if (code != 0)
 		return code;
 	for (size_t i = 0; i < machine.n_groups && r == 0; i++) {
@@ -186,20 +179,30 @@ int plan_load(struct ctl *ctl, struct plan *ret)
 	return load_from_sys(ctl, ret);
 }
 
-/* A policy with no rules stands for one that cannot be had. */
+/*
+ * What is in force: the daemon's word in MODEL, or, where it does not run, the
+ * files that it would read in POLICY. With the daemon those are only what MODEL
+ * lacks, and no error of theirs is in the way. A policy with no rules stands for
+ * one that cannot be had.
+ */
 static int load_in_force(struct ctl *ctl, struct plan *plan, struct model *model,
 			 struct policy **policy)
 {
 	static const char *const no_files[] = { NULL };
 	_cleanup_(policy_errors_clear) struct policy_errors errors = { 0 };
-	int r;
+	int r, code;
 
 	r = presence_check(ctl, &plan->daemon);
 	if (r != 0)
 		return r;
-	if (plan->daemon)
-		return model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER, model);
+	if (plan->daemon) {
+		code = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER, model);
+		if (code != 0)
+			return code;
+	}
 	r = policy_load(NULL, policy_default_dirs, policy, &errors);
+	if (plan->daemon)
+		return r == -ENOMEM ? complain_memory() : 0;
 	if (r == -EBADMSG) {
 		plan->no_policy = true;
 		policy_errors_clear(&errors);
@@ -227,6 +230,10 @@ static int decide_both(struct plan *plan, struct machine_group *group, const str
 	if (r == 0)
 		r = known ? side_from_model(&item->in_force, known) :
 			    plan_side_decide(&item->in_force, group, present);
+	/* What was set at run time stays until the group's rules change. */
+	if (r == 0 && item->in_force.at_run_time &&
+	    plan_rules_stay(group, known, present, candidate))
+		return side_from_model(&item->candidate, known);
 	if (r == 0)
 		r = plan_side_decide(&item->candidate, group, candidate);
 	/* The daemon would report what it may not do. */
@@ -248,7 +255,7 @@ int plan_load_folder(struct ctl *ctl, const char *folder, struct plan *ret)
 	int r, code;
 
 	*ret = (struct plan){ .folder = folder };
-	code = policy_folder_check(folder);
+	code = policy_folder_check(ctl, folder);
 	if (code != 0)
 		return code;
 	r = policy_load(NULL, folders, &candidate, &errors);
@@ -256,7 +263,7 @@ int plan_load_folder(struct ctl *ctl, const char *folder, struct plan *ret)
 		return policy_read_failed(ctl, r, &errors);
 	code = load_in_force(ctl, ret, &model, &present);
 	if (code == 0)
-		code = read_machine(&machine);
+		code = machine_load(ctl, &machine);
 	if (code != 0)
 		return code;
 	for (size_t i = 0; i < machine.n_groups && r == 0; i++)

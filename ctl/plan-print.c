@@ -1,4 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <stdarg.h>
+
 #include "ctl/display.h"
 #include "ctl/json.h"
 #include "ctl/plan.h"
@@ -11,6 +13,25 @@ struct counts {
 	size_t changing;
 	size_t refused;
 };
+
+/* Prose beside the table, as wide as that. */
+static int print_wrapped(const struct term *term, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static int print_wrapped(const struct term *term, const char *format, ...)
+{
+	_cleanup_free_ char *text = NULL;
+	va_list args;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	if (!text || display_print_wrapped(stdout, text,
+					   &(struct display_wrap){ .width = term->width }) < 0)
+		return complain_memory();
+	return EXIT_CODE_DONE;
+}
 
 /* A group without anything to do is only news where that is not because all is well. */
 static bool is_settled(const struct plan_side *side)
@@ -125,42 +146,47 @@ static int print_difference(const struct ctl *ctl, const struct plan *plan)
 	}
 	if (table_print(table, stdout, &ctl->term) < 0)
 		return complain_memory();
-	if (ctl->term.legend)
-		printf("%s%zu %s would get another target or state; %zu would not.\n",
-		       n > 0 ? "\n" : "", n, n == 1 ? "group" : "groups", plan->n_items - n);
-	return EXIT_CODE_DONE;
+	if (!ctl->term.legend)
+		return EXIT_CODE_DONE;
+	if (n > 0)
+		putchar('\n');
+	return print_wrapped(&ctl->term, "%zu %s would get another target or state; %zu would not.",
+			     n, n == 1 ? "group" : "groups", plan->n_items - n);
 }
 
-static void print_summary(const struct counts *counts)
+static int print_summary(const struct term *term, const struct counts *counts)
 {
-	if (counts->changing + counts->waiting + counts->refused == 0)
-		printf("Nothing to do: ");
-	else
-		printf("%zu would change, %zu would wait, %zu %s held back; ", counts->changing,
-		       counts->waiting, counts->refused, counts->refused == 1 ? "is" : "are");
-	printf("%zu %s as the policy wants.\n", counts->settled,
-	       counts->settled == 1 ? "group is" : "groups are");
-	if (counts->waiting > 0)
-		printf("'iommu-policyctl apply --rebind' unbinds drivers instead of waiting for them.\n");
+	char todo[128] = "Nothing to do:";
+	int code;
+
+	if (counts->changing + counts->waiting + counts->refused > 0)
+		snprintf(todo, sizeof(todo), "%zu would change, %zu would wait, %zu %s held back;",
+			 counts->changing, counts->waiting, counts->refused,
+			 counts->refused == 1 ? "is" : "are");
+	code = print_wrapped(term, "%s %zu %s as the policy wants.", todo, counts->settled,
+			     counts->settled == 1 ? "group is" : "groups are");
+	if (code != EXIT_CODE_DONE || counts->waiting == 0)
+		return code;
+	return print_wrapped(
+		term,
+		"'iommu-policyctl apply --rebind' unbinds drivers instead of waiting for them.");
 }
 
 /* What the answer does not rest on, for whoever takes it for the daemon's. */
 static int print_absence(const struct ctl *ctl, const struct plan *plan)
 {
-	char text[512];
+	int code = print_wrapped(
+		&ctl->term,
+		"iommu-policyd is not running: this is from %s policy files and /sys. The types "
+		"at boot are not known, so that auto keeps what there is, and users of the devices "
+		"were not looked for.",
+		plan->folder ? "those" : "its");
 
-	snprintf(text, sizeof(text),
-		 "iommu-policyd is not running: this is from %s policy files and /sys. The types "
-		 "at boot are not known, so that auto keeps what there is, and users of the devices "
-		 "were not looked for.",
-		 plan->folder ? "those" : "its");
-	if (display_print_wrapped(stdout, text,
-				  &(struct display_wrap){ .width = ctl->term.width }) < 0)
-		return complain_memory();
-	if (plan->no_policy)
-		puts("The policy files that it would read have errors (see: iommu-policyctl check); "
-		     "this is compared with no policy.");
-	return EXIT_CODE_DONE;
+	if (code != EXIT_CODE_DONE || !plan->no_policy)
+		return code;
+	return print_wrapped(&ctl->term,
+			     "The policy files that it would read have errors (see: "
+			     "iommu-policyctl check); this is compared with no policy.");
 }
 
 static void add_text(struct json_builder *b, json_object *parent, const char *key,
@@ -229,6 +255,6 @@ int plan_print(const struct ctl *ctl, const struct plan *plan)
 	if (code != EXIT_CODE_DONE || !ctl->term.legend)
 		return code;
 	if (!plan->folder)
-		print_summary(&counts);
-	return plan->daemon ? EXIT_CODE_DONE : print_absence(ctl, plan);
+		code = print_summary(&ctl->term, &counts);
+	return code != EXIT_CODE_DONE || plan->daemon ? code : print_absence(ctl, plan);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "ctl/machine.h"
 #include "ctl/props.h"
 #include "ctl/util.h"
 
@@ -151,6 +152,47 @@ bool plan_differs(const struct plan_side *in_force, const struct plan_side *cand
 		return true;
 	/* What failed, or what a user holds, does so under the same decision of other files, too. */
 	return !in_force->foreign && !streq(in_force->state, candidate->state);
+}
+
+static bool is_rule_of(const struct policy_rule *rule, const struct model_device *device)
+{
+	return streq(rule->name, device->rule.name) &&
+	       streq(domain_to_string(rule->domain), device->wish);
+}
+
+static bool rule_stays(const struct device_facts *facts, const struct model_device *device,
+		       const struct policy *files, const struct policy *candidate)
+{
+	const struct policy_rule *then = policy_match(candidate, facts);
+	const struct policy_rule *now = files ? policy_match(files, facts) : NULL;
+
+	if (!then)
+		return !*device->rule.name;
+	if (!is_rule_of(then, device))
+		return false;
+	if (!now || !is_rule_of(now, device))
+		return true;
+	return now->rebind == then->rebind && now->force == then->force &&
+	       streq(str_or(now->driver, ""), str_or(then->driver, ""));
+}
+
+bool plan_rules_stay(const struct machine_group *group, const struct model_group *known,
+		     const struct policy *files, const struct policy *candidate)
+{
+	const struct group_facts *facts = machine_group_facts(group);
+
+	if (facts->n_devices != known->n_devices)
+		return false;
+	for (size_t i = 0; i < facts->n_devices; i++) {
+		const struct model_device *device = NULL;
+
+		for (size_t j = 0; j < known->n_devices && !device; j++)
+			if (streq(known->devices[j]->address, facts->devices[i]->address))
+				device = known->devices[j];
+		if (!device || !rule_stays(facts->devices[i], device, files, candidate))
+			return false;
+	}
+	return true;
 }
 
 char *plan_side_origin(const struct plan_side *side)

@@ -5,10 +5,13 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <systemd/sd-bus.h>
 
 #include "ctl/ctl.h"
-#include "ctl/machine.h"
 #include "ctl/model.h"
+
+struct machine_group;
+struct policy;
 
 /* What a policy comes to for one group. Strings are never NULL and not escaped. */
 struct plan_side {
@@ -50,6 +53,13 @@ int plan_load(struct ctl *ctl, struct plan *ret);
 /* The same with the files of FOLDER, alone, beside what is in force. */
 int plan_load_folder(struct ctl *ctl, const char *folder, struct plan *ret);
 
+/*
+ * The way in which the daemon would change GROUP, as Plan() has it, into *RET
+ * (malloc'd; NULL where it has no such group). 0, or a negative errno with ERROR
+ * set where the daemon has said something.
+ */
+int plan_ask_way(struct ctl *ctl, uint32_t group, sd_bus_error *error, char **ret);
+
 void plan_clear(struct plan *plan);
 
 /* The next item, empty. NULL when out of memory. */
@@ -64,6 +74,16 @@ int plan_item_describe(struct plan_item *item, const struct machine_group *group
 
 /* Whether the candidate is another result than what is in force, by target and state. */
 bool plan_differs(const struct plan_side *in_force, const struct plan_side *candidate);
+
+/*
+ * Whether CANDIDATE has the rules for GROUP that are in force by KNOWN, the
+ * daemon's word: then a run-time decision outlives it (the daemon's engine.c,
+ * make_key()). What the bus does not tell of a rule, its rebind, force and
+ * driver, is taken from FILES, those that the daemon would read, where they
+ * still have that rule; FILES may be NULL.
+ */
+bool plan_rules_stay(const struct machine_group *group, const struct model_group *known,
+		     const struct policy *files, const struct policy *candidate);
 
 /* "[name] file:line, [name] file:line", "no rule" or "set at run time". malloc'd, NULL when out of memory. */
 char *plan_side_origin(const struct plan_side *side);

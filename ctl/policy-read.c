@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include "ctl/display.h"
+#include "ctl/failure.h"
 #include "ctl/json.h"
 #include "ctl/util.h"
 
@@ -58,11 +59,11 @@ int policy_read_failed(const struct ctl *ctl, int r, const struct policy_errors 
 		return policy_errors_print(ctl, errors);
 	if (r == -ENOMEM)
 		return complain_memory();
-	complain("reading the policy files: %s", strerror(-r));
-	return EXIT_CODE_FAILED;
+	return failure_complain(ctl, EXIT_CODE_FAILED, -r, "reading the policy files: %s",
+				strerror(-r));
 }
 
-int policy_folder_check(const char *path)
+int policy_folder_check(const struct ctl *ctl, const char *path)
 {
 	_cleanup_free_ char *escaped = display_escape(path);
 	struct stat st;
@@ -70,6 +71,6 @@ int policy_folder_check(const char *path)
 
 	if (error == 0)
 		return 0;
-	complain("cannot read the folder '%s': %s", str_or(escaped, "?"), strerror(error));
-	return EXIT_CODE_FAILED;
+	return failure_complain(ctl, EXIT_CODE_FAILED, error, "cannot read the folder '%s': %s",
+				str_or(escaped, "?"), strerror(error));
 }

@@ -26,6 +26,6 @@ int policy_errors_print(const struct ctl *ctl, const struct policy_errors *error
 int policy_read_failed(const struct ctl *ctl, int r, const struct policy_errors *errors);
 
 /* Complains and returns EXIT_CODE_FAILED where PATH is not a folder. */
-int policy_folder_check(const char *path);
+int policy_folder_check(const struct ctl *ctl, const char *path);
 
 #endif

@@ -10,15 +10,23 @@
 #include "ctl/display.h"
 #include "ctl/util.h"
 
-bool term_wants_colour(const char *systemd_colors, const char *no_color, const char *term, bool tty)
+bool term_word_is_no(const char *word)
 {
 	static const char *const no[] = { "0", "no", "n", "false", "f", "off" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(no); i++)
+		if (strcasecmp(word, no[i]) == 0)
+			return true;
+	return false;
+}
+
+bool term_wants_colour(const char *systemd_colors, const char *no_color, const char *term, bool tty)
+{
 	bool able = tty && term && *term && !streq(term, "dumb");
 
 	if (systemd_colors && *systemd_colors) {
-		for (size_t i = 0; i < ARRAY_SIZE(no); i++)
-			if (strcasecmp(systemd_colors, no[i]) == 0)
-				return false;
+		if (term_word_is_no(systemd_colors))
+			return false;
 		return strncasecmp(systemd_colors, "auto-", 5) == 0 ? able : true;
 	}
 	if (no_color && *no_color)

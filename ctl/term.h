@@ -24,6 +24,9 @@ struct term {
 
 void term_detect(struct term *ret);
 
+/* The value of a variable that is no, as systemd's commands read it, in any letter case. */
+bool term_word_is_no(const char *word);
+
 /*
  * Whether to use colour: SYSTEMD_COLORS decides where it is set, as with
  * systemd's commands ("auto-…" leaves it to the terminal), then NO_COLOR; a

@@ -4,6 +4,7 @@
 #include "ctl/bus.h"
 #include "ctl/document.h"
 #include "ctl/fields.h"
+#include "ctl/plan.h"
 #include "ctl/table.h"
 #include "ctl/util.h"
 #include "ctl/verdict.h"
@@ -14,6 +15,7 @@ struct explanation {
 	const struct model_device *device;
 	const struct model_group *group; /* NULL where it has none */
 	struct verdict verdict;
+	char *way; /* by which a pending group would change, NULL for none */
 	char **advice;
 	struct table *table; /* of the rules tried */
 	json_object *rules; /* the same for --json, NULL without it */
@@ -24,6 +26,7 @@ static void explanation_clear(struct explanation *e)
 {
 	verdict_free_advice(e->advice);
 	verdict_clear(&e->verdict);
+	free(e->way);
 	model_clear(&e->model);
 	table_free(e->table);
 	json_object_put(e->rules);
@@ -105,7 +108,7 @@ static const char *describe_result(const struct verdict *verdict, const struct v
 {
 	if (vote->wins)
 		return ", wins";
-	if (verdict->target != DOMAIN_NONE && !verdict->by_hand && vote->kind == VOTE_WISH)
+	if (vote_is_overruled(verdict, vote))
 		return ", overruled";
 	if (verdict->target != DOMAIN_NONE && vote->kind == VOTE_NO_RULE)
 		return ", goes along";
@@ -217,6 +220,23 @@ static int print_json(const struct ctl *ctl, struct explanation *e)
 	return json_print(ctl, b, document);
 }
 
+static int advise(struct ctl *ctl, struct explanation *e)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	int r;
+
+	if (streq(e->group->state, "pending")) {
+		r = plan_ask_way(ctl, e->group->id, &error, &e->way);
+		if (r < 0)
+			return bus_complain(ctl, "asking for the plan", &error, r);
+	}
+	if (verdict_reach(e->group, &e->verdict) < 0)
+		return complain_memory();
+	e->verdict.mode = e->model.manager.mode;
+	e->verdict.way = e->way;
+	return verdict_advise(&e->verdict, e->device, &e->advice) < 0 ? complain_memory() : 0;
+}
+
 /* Trace and model are two answers; the device may have gone between them. */
 static int gather(struct ctl *ctl, const struct target *target, struct explanation *e)
 {
@@ -238,10 +258,7 @@ static int gather(struct ctl *ctl, const struct target *target, struct explanati
 		r = read_trace(reply, e);
 	if (r < 0)
 		return bus_complain(ctl, doing, &error, r);
-	if (e->group && (verdict_reach(e->group, &e->verdict) < 0 ||
-			 verdict_advise(&e->verdict, e->device, &e->advice) < 0))
-		return complain_memory();
-	return 0;
+	return e->group ? advise(ctl, e) : 0;
 }
 
 int verb_explain(struct ctl *ctl, char **args, int n_args _unused_)

@@ -3,6 +3,8 @@
 
 #include "ctl/display.h"
 #include "ctl/draft.h"
+#include "ctl/failure.h"
+#include "ctl/json.h"
 #include "ctl/machine.h"
 #include "ctl/model.h"
 #include "ctl/presence.h"
@@ -94,12 +96,12 @@ static int ask_daemon(struct ctl *ctl, const struct machine *machine)
 		complain("iommu-policyd is not running: groups in quarantine are taken for DMA");
 		return 0;
 	}
-	if (!daemon) {
-		complain(
+	if (!daemon)
+		return failure_complain(
+			ctl, EXIT_CODE_FAILED, 0,
 			"only iommu-policyd knows the types at boot, and it is not running (systemctl start iommu-policyd, or --all for all groups)");
-		return EXIT_CODE_FAILED;
-	}
-	code = model_load(ctl, MODEL_OBJECTS, &model);
+	/* Without BootType, of a daemon that is too old, each group would seem to have another type now. */
+	code = model_load(ctl, MODEL_OBJECTS | MODEL_MANAGER, &model);
 	for (size_t i = 0; i < machine->n_groups && code == 0; i++) {
 		struct machine_group *group = machine->groups[i];
 		const struct model_group *known =
@@ -115,11 +117,11 @@ static int ask_daemon(struct ctl *ctl, const struct machine *machine)
 static int write_file(const struct ctl *ctl, const char *path, const char *text)
 {
 	_cleanup_(draft_clear) struct draft draft = { 0 };
-	int code = draft_write(&draft, path, text, DRAFT_OVER_NOTHING);
+	int code = draft_write(ctl, &draft, path, text, DRAFT_OVER_NOTHING);
 
 	if (code == 0)
-		code = draft_commit(&draft);
-	if (code == 0 && ctl->term.legend) {
+		code = draft_commit(ctl, &draft);
+	if (code == 0 && ctl->term.legend && !json_wanted(ctl)) {
 		_cleanup_free_ char *escaped = display_escape(path);
 
 		printf("Wrote %s. What it would change: iommu-policyctl plan --policy-dir=DIR\n",
@@ -128,25 +130,34 @@ static int write_file(const struct ctl *ctl, const char *path, const char *text)
 	return code;
 }
 
+static int print_json(const struct ctl *ctl, const char *path, const char *text)
+{
+	struct json_builder b = { 0 };
+	json_object *document = json_object_new_object();
+
+	json_add_text(&b, document, "file", path);
+	json_add_text(&b, document, "policy", text);
+	return json_print(ctl, &b, document);
+}
+
 int verb_generate(struct ctl *ctl, char **args, int n_args)
 {
 	_cleanup_(machine_clear) struct machine machine = { 0 };
 	_cleanup_free_ char *text = NULL;
-	int r, code;
+	int code;
 
-	r = machine_read(&machine);
-	if (r < 0) {
-		complain("reading the IOMMU groups below /sys: %s", strerror(-r));
-		return EXIT_CODE_FAILED;
-	}
-	code = ask_daemon(ctl, &machine);
+	code = machine_load(ctl, &machine);
+	if (code == 0)
+		code = ask_daemon(ctl, &machine);
 	if (code != 0)
 		return code;
 	text = write_policy(ctl, &machine);
 	if (!text)
 		return complain_memory();
 	if (n_args > 0)
-		return write_file(ctl, args[0], text);
-	fputs(text, stdout);
-	return EXIT_CODE_DONE;
+		code = write_file(ctl, args[0], text);
+	else if (!json_wanted(ctl))
+		fputs(text, stdout);
+	return code == 0 && json_wanted(ctl) ? print_json(ctl, n_args > 0 ? args[0] : NULL, text) :
+					       code;
 }

@@ -42,10 +42,11 @@ static int list_groups(struct ctl *ctl, const struct model *model)
 static int list_devices(struct ctl *ctl, const struct model *model)
 {
 	static const struct table_column columns[] = {
-		{ "ADDRESS", 0 },
+		/* The first to keep its width: 8 columns hold an address without its domain. */
+		{ "ADDRESS", TABLE_SHRINK },
 		{ "GROUP", TABLE_RIGHT },
-		{ "ID", 0 },
-		{ "CLASS", 0 },
+		{ "ID", TABLE_SHRINK },
+		{ "CLASS", TABLE_SHRINK },
 		{ "DRIVER", TABLE_SHRINK },
 		{ "FLAGS", TABLE_SHRINK | TABLE_LIST },
 		{ "RULE", TABLE_SHRINK },
@@ -61,7 +62,8 @@ static int list_devices(struct ctl *ctl, const struct model *model)
 
 		if (!name)
 			return complain_memory();
-		table_add(table, STYLE_PLAIN, device->address);
+		table_add_brief(table, STYLE_PLAIN, device->address, strlen(device->address),
+				describe_short_address(device->address));
 		if (device->group)
 			table_addf(table, STYLE_PLAIN, "%u", device->group->id);
 		else

@@ -72,7 +72,7 @@ static int load(struct ctl *ctl, struct metrics *metrics)
 	return code;
 }
 
-static int write_file(const char *path, const struct metrics *metrics)
+static int write_file(const struct ctl *ctl, const char *path, const struct metrics *metrics)
 {
 	_cleanup_(draft_clear) struct draft draft = { 0 };
 	_cleanup_free_ char *text = NULL;
@@ -86,19 +86,34 @@ static int write_file(const char *path, const struct metrics *metrics)
 	metrics_write(f, metrics);
 	if (fclose(f) != 0)
 		return complain_memory();
-	code = draft_write(&draft, path, text, DRAFT_OVER_ANY);
-	return code != 0 ? code : draft_commit(&draft);
+	code = draft_write(ctl, &draft, path, text, DRAFT_OVER_ANY);
+	return code != 0 ? code : draft_commit(ctl, &draft);
+}
+
+static int print_json(const struct ctl *ctl, const struct metrics *metrics)
+{
+	struct json_builder b = { 0 };
+	json_object *samples = json_object_new_array();
+
+	metrics_document(&b, samples, metrics);
+	return json_print(ctl, &b, samples);
 }
 
 int verb_metrics(struct ctl *ctl, char **args, int n_args)
 {
 	_cleanup_(metrics_clear) struct metrics metrics = { 0 };
 	int loaded = load(ctl, &metrics), written = 0;
+	struct ctl plain = *ctl;
 
+	/* That failure was a document, and there is one a command. */
+	if (loaded != 0)
+		plain.arguments.json = JSON_OFF;
 	/* Also where it does not answer: a fleet sees what is written, not how this ends. */
 	if (n_args > 0)
-		written = write_file(args[0], &metrics);
-	else
+		written = write_file(&plain, args[0], &metrics);
+	else if (!json_wanted(ctl))
 		metrics_write(stdout, &metrics);
+	if (json_wanted(ctl) && loaded == 0 && written == 0)
+		written = print_json(ctl, &metrics);
 	return outcome_worse(loaded, written);
 }

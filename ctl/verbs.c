@@ -111,7 +111,7 @@ const struct verb verbs[] = {
 		.name = "generate",
 		.args = "[FILE]",
 		.max_args = 1,
-		.options = VERB_ALL,
+		.options = VERB_ALL | VERB_JSON,
 		.summary = "A policy that keeps the types that groups have now",
 		.help = "Prints rules for the groups that have another type than at boot, or writes them\n"
 			"to FILE, which must not exist.\n",
@@ -121,7 +121,7 @@ const struct verb verbs[] = {
 		.name = "metrics",
 		.args = "[FILE]",
 		.max_args = 1,
-		.options = VERB_HOST,
+		.options = VERB_JSON | VERB_HOST,
 		.summary = "Numbers for Prometheus, printed or put into FILE",
 		.help = "FILE is replaced as a whole: it may be one of node exporter's textfile collector.\n"
 			"A daemon that does not run is told as iommu_policy_up 0.\n",

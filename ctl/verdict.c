@@ -34,29 +34,6 @@ static void cast(struct vote *vote, const struct model_group *group)
 	vote->type = vote->kind == VOTE_ABSTAINS ? DOMAIN_NONE : resolve(wish, group);
 }
 
-/*
- * The daemon names no rules behind a target that was asked for by SetGroupType(). Nor does it where
- * a device without a rule has won; then no device with a rule is for the target, and the strongest
- * vote is. Where that could be either, the reason's words tell (policy/reason.c).
- */
-static bool is_by_hand(const struct verdict *verdict, bool any_rule)
-{
-	enum domain strongest = DOMAIN_NONE;
-	bool ruled = false;
-
-	if (verdict->target == DOMAIN_NONE || verdict->group->n_rules > 0)
-		return false;
-	for (size_t i = 0; i < verdict->n_votes; i++) {
-		const struct vote *vote = &verdict->votes[i];
-
-		if (vote->type > strongest)
-			strongest = vote->type;
-		ruled |= has_rule(vote->device) && vote->type == verdict->target;
-	}
-	return !any_rule || ruled || strongest != verdict->target ||
-	       strstr(verdict->group->reason, "set at run time");
-}
-
 int verdict_reach(const struct model_group *group, struct verdict *ret)
 {
 	bool any_rule = false;
@@ -78,7 +55,7 @@ int verdict_reach(const struct model_group *group, struct verdict *ret)
 		vote->wins = vote->type != DOMAIN_NONE && vote->type == ret->target;
 		any_rule |= has_rule(vote->device);
 	}
-	ret->by_hand = is_by_hand(ret, any_rule);
+	ret->by_hand = group->set_at_run_time && ret->target != DOMAIN_NONE;
 	for (size_t i = 0; ret->by_hand && i < ret->n_votes; i++)
 		ret->votes[i].wins = false;
 	/*

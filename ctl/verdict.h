@@ -29,12 +29,21 @@ struct verdict {
 	struct vote *votes; /* in the order of the group's devices */
 	size_t n_votes;
 	enum domain target; /* DOMAIN_NONE where nothing is decided */
-	bool by_hand; /* SetGroupType() decided and not the votes */
+	bool by_hand; /* SetGroupType() or Restore() decided and not the votes */
+	/* The caller's, for the advice; NULL where it does not matter. */
+	const char *mode; /* of the daemon */
+	const char *way; /* that Plan() has for the group */
 };
 
 /* Counts. 0 or -ENOMEM; verdict_clear() is due in any case. */
 int verdict_reach(const struct model_group *group, struct verdict *ret);
 void verdict_clear(struct verdict *verdict);
+
+/*
+ * Whether the rule behind VOTE asks for a weaker type than the group gets, by
+ * the order of enum domain, in which the stronger wins.
+ */
+bool vote_is_overruled(const struct verdict *verdict, const struct vote *vote);
 
 /* "wish", "keep", "no-rule", "abstains": for documents. Static storage. */
 const char *vote_kind_to_string(enum vote_kind kind);

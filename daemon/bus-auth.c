@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <search.h>
 #include <string.h>
 
 #include "config.h"
@@ -25,23 +26,72 @@ struct asked {
 	sd_bus_slot *slot; /* of the question that is open */
 	uint32_t uid;
 	bool interactive;
-	char question[32]; /* polkit's name for it, "" while polkit has not been asked */
-	struct asked *next;
+	char question[32]; /* polkit's name for it */
+	struct caller *caller;
+	struct asked *next, **link; /* in m->asked, or in m->asked_polkit from the question to polkit on */
 };
+
+/* How many calls of one connection wait; in a tree, since so many may. */
+struct caller {
+	size_t n;
+	char name[];
+};
+
+static int compare_callers(const void *a, const void *b)
+{
+	return strcmp(((const struct caller *)a)->name, ((const struct caller *)b)->name);
+}
+
+/* Counts one more call of NAME's. NULL: out of memory. */
+static struct caller *caller_take(struct manager *m, const char *name)
+{
+	struct caller *caller = malloc(sizeof(*caller) + strlen(name) + 1), **found;
+
+	if (!caller)
+		return NULL;
+	caller->n = 0;
+	memcpy(caller->name, name, strlen(name) + 1);
+	found = tsearch(caller, &m->callers, compare_callers);
+	if (!found || *found != caller)
+		free(caller);
+	if (!found)
+		return NULL;
+	(*found)->n++;
+	return *found;
+}
+
+static void caller_release(struct manager *m, struct caller *caller)
+{
+	if (--caller->n)
+		return;
+	tdelete(caller, &m->callers, compare_callers);
+	free(caller);
+}
+
+static void unlink_asked(struct asked *asked)
+{
+	*asked->link = asked->next;
+	if (asked->next)
+		asked->next->link = asked->link;
+}
+
+static void link_asked(struct asked *asked, struct asked **list)
+{
+	asked->next = *list;
+	asked->link = list;
+	if (asked->next)
+		asked->next->link = &asked->next;
+	*list = asked;
+}
 
 static void asked_free(struct asked *asked)
 {
 	struct manager *m = asked->manager;
-	bool more = false;
 
-	for (struct asked **a = &m->asked; *a; a = &(*a)->next)
-		if (*a == asked) {
-			*a = asked->next;
-			break;
-		}
-	for (const struct asked *a = m->asked; a; a = a->next)
-		more |= *a->question;
-	if (!more)
+	unlink_asked(asked);
+	m->n_asked--;
+	caller_release(m, asked->caller);
+	if (!m->asked_polkit)
 		m->gone_slot = sd_bus_slot_unref(m->gone_slot);
 	sd_bus_slot_unref(asked->slot);
 	sd_bus_message_unref(asked->message);
@@ -52,6 +102,8 @@ void bus_auth_free(struct manager *m)
 {
 	while (m->asked)
 		asked_free(m->asked);
+	while (m->asked_polkit)
+		asked_free(m->asked_polkit);
 }
 
 static _printf_(2, 3) void refuse(struct asked *asked, const char *format, ...)
@@ -104,9 +156,9 @@ static int on_gone(sd_bus_message *message, void *userdata, sd_bus_error *error)
 	(void)error;
 	if (sd_bus_message_read(message, "sss", &name, &before, &now) < 0 || *now)
 		return 0;
-	for (struct asked *asked = m->asked; asked; asked = next) {
+	for (struct asked *asked = m->asked_polkit; asked; asked = next) {
 		next = asked->next;
-		if (!*asked->question || strcmp(sd_bus_message_get_sender(asked->message), name) != 0)
+		if (strcmp(sd_bus_message_get_sender(asked->message), name) != 0)
 			continue;
 		cancel_question(asked);
 		asked_free(asked);
@@ -200,17 +252,18 @@ static void ask_polkit(struct asked *asked)
 	size_t n = 0, of_user = 0;
 	int r;
 
-	for (const struct asked *a = asked->manager->asked; a; a = a->next)
-		if (*a->question) {
-			n++;
-			of_user += a->uid == asked->uid;
-		}
+	for (const struct asked *a = asked->manager->asked_polkit; a; a = a->next) {
+		n++;
+		of_user += a->uid == asked->uid;
+	}
 	if (n >= BUS_AUTH_MAX_POLKIT || of_user >= BUS_AUTH_MAX_USER) {
 		sd_bus_reply_method_errorf(asked->message, SD_BUS_ERROR_LIMITS_EXCEEDED,
 					   "too many calls wait for polkit");
 		asked_free(asked);
 		return;
 	}
+	unlink_asked(asked);
+	link_asked(asked, &asked->manager->asked_polkit);
 	asked->interactive = sd_bus_message_get_allow_interactive_authorization(asked->message) > 0;
 	r = send_question(asked);
 	if (r < 0)
@@ -241,19 +294,12 @@ static int on_user(sd_bus_message *message, void *userdata, sd_bus_error *ret_er
 	return 0;
 }
 
-/* Whether the call is one that may be kept for a while. */
-static int check_limits(const struct manager *m, sd_bus_message *message, const char *sender, sd_bus_error *error)
+/* Whether the call is one that may be kept for a while: its arguments are short. */
+static int check_length(sd_bus_message *message, sd_bus_error *error)
 {
 	struct bus_digest digest = BUS_DIGEST_INIT;
-	size_t n = 0, of_caller = 0;
 	int r;
 
-	for (const struct asked *a = m->asked; a; a = a->next) {
-		n++;
-		of_caller += strcmp(sd_bus_message_get_sender(a->message), sender) == 0;
-	}
-	if (n >= BUS_AUTH_MAX || of_caller >= BUS_AUTH_MAX_CALLER)
-		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "too many calls wait to be authorized");
 	while ((r = bus_digest_next(message, BUS_AUTH_MAX_BYTES, &digest)) > 0)
 		;
 	if (r == -E2BIG)
@@ -265,23 +311,34 @@ int bus_authorize(struct manager *m, sd_bus_message *message, const char *action
 		  sd_bus_error *error)
 {
 	const char *sender = sd_bus_message_get_sender(message);
+	struct caller *caller;
 	struct asked *asked;
 	int r;
 
 	if (!sender)
 		return sd_bus_error_setf(error, BUS_NAME ".Error.NotAuthorized", "nobody is known to have called");
-	r = check_limits(m, message, sender, error);
+	r = check_length(message, error);
 	if (r < 0)
 		return r;
-	asked = calloc(1, sizeof(*asked));
-	if (!asked)
+	caller = caller_take(m, sender);
+	if (!caller)
 		return -ENOMEM;
+	if (m->n_asked >= BUS_AUTH_MAX || caller->n > BUS_AUTH_MAX_CALLER) {
+		caller_release(m, caller);
+		return sd_bus_error_setf(error, SD_BUS_ERROR_LIMITS_EXCEEDED, "too many calls wait to be authorized");
+	}
+	asked = calloc(1, sizeof(*asked));
+	if (!asked) {
+		caller_release(m, caller);
+		return -ENOMEM;
+	}
 	asked->manager = m;
 	asked->message = sd_bus_message_ref(message);
 	asked->action = action;
 	asked->handler = handler;
-	asked->next = m->asked;
-	m->asked = asked;
+	asked->caller = caller;
+	link_asked(asked, &m->asked);
+	m->n_asked++;
 	r = sd_bus_call_method_async(m->bus, &asked->slot, BUS_SERVICE, "/org/freedesktop/DBus", BUS_SERVICE,
 				     "GetConnectionUnixUser", on_user, asked, "s", sender);
 	if (r < 0) {

@@ -81,17 +81,24 @@ static int get_regions(sd_bus *bus, const char *path, const char *interface, con
 	return r < 0 ? r : sd_bus_message_close_container(reply);
 }
 
-static int get_requires_direct(sd_bus *bus, const char *path, const char *interface, const char *property,
-			       sd_bus_message *reply, void *userdata, sd_bus_error *error)
+static int get_flag(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
+		    void *userdata, sd_bus_error *error)
 {
 	const struct group *group = userdata;
+	bool value = false;
 
 	(void)bus;
 	(void)path;
 	(void)interface;
-	(void)property;
 	(void)error;
-	return sd_bus_message_append(reply, "b", group->requires_direct);
+	if (strcmp(property, "RequiresDirect") == 0)
+		value = group->requires_direct;
+	else if (strcmp(property, "SetAtRunTime") == 0)
+		value = group->has_override;
+	else if (strcmp(property, "Drifted") == 0)
+		/* A quarantine whose claim somebody ended stays when its rule goes, and is still not whole. */
+		value = group->drifted || group->claim_lost;
+	return sd_bus_message_append(reply, "b", value);
 }
 
 static int get_rules(sd_bus *bus, const char *path, const char *interface, const char *property, sd_bus_message *reply,
@@ -151,8 +158,10 @@ const sd_bus_vtable bus_group_vtable[] = {
 	SD_BUS_PROPERTY("Owner", "s", get_text, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Devices", "ao", get_devices, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("ReservedRegions", "a(tts)", get_regions, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
-	SD_BUS_PROPERTY("RequiresDirect", "b", get_requires_direct, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("RequiresDirect", "b", get_flag, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("Rules", "a(sus)", get_rules, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("SetAtRunTime", "b", get_flag, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
+	SD_BUS_PROPERTY("Drifted", "b", get_flag, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("LastError", "(ss)", get_last_error, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_PROPERTY("ChangedUSec", "t", get_changed, 0, SD_BUS_VTABLE_PROPERTY_EMITS_CHANGE),
 	SD_BUS_VTABLE_END,

@@ -110,7 +110,7 @@ static int set_type(struct manager *m, sd_bus_message *message, struct group *gr
 		.rebind = triggers & TRIGGER_REBIND ? REBIND_ALWAYS : REBIND_HOTPLUG,
 		.force = triggers & TRIGGER_FORCE,
 	};
-	_cleanup_free_ char *reason = NULL;
+	_cleanup_free_ char *reason = NULL, *key = NULL;
 	enum problem problem;
 	int r;
 
@@ -120,13 +120,20 @@ static int set_type(struct manager *m, sd_bus_message *message, struct group *gr
 	problem = engine_check_override(m, group, &override, &reason);
 	if (problem != PROBLEM_NONE)
 		return sd_bus_error_setf(error, problem_to_bus_error(problem), "%s", strempty(reason));
-	r = replace_str(&group->override_key, group->decision_key);
+	r = replace_str(&key, group->decision_key);
 	if (r < 0)
 		return r;
+	/* Nor is it where its caller is told that it was not taken. */
+	r = bus_wait_for(m, message, false, &group->id, 1, error);
+	if (r < 0)
+		return r;
+	free(group->override_key);
+	group->override_key = TAKE_PTR(key);
 	group->override = override;
 	group->has_override = true;
 	group_store_save(group);
-	return request(m, message, group, triggers, error);
+	bus_group_changed(m, group);
+	return manager_queue_group(m, group->id, triggers) < 0 ? -ENOMEM : 1;
 }
 
 static int do_set_group_type(sd_bus_message *message, void *userdata, sd_bus_error *error)
@@ -256,6 +263,29 @@ static int method_plan(sd_bus_message *message, void *userdata, sd_bus_error *er
 	return r < 0 ? r : sd_bus_message_send(reply);
 }
 
+/* Whether the options, after the arguments in BEFORE, have one that takes devices in use away. */
+static bool has_force(sd_bus_message *message, const char *before)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	unsigned triggers;
+
+	/* What cannot be read is an error of the member's. */
+	return (!*before || sd_bus_message_skip(message, before) >= 0) &&
+	       bus_read_options(message, &triggers, &error) >= 0 && (triggers & TRIGGER_FORCE);
+}
+
+/* The caller may do the member's own action. */
+static int go_on(struct manager *m, sd_bus_message *message, const char *before, sd_bus_message_handler_t handler,
+		 sd_bus_error *error)
+{
+	bool force = has_force(message, before);
+	int r = sd_bus_message_rewind(message, true);
+
+	if (r < 0)
+		return r;
+	return force ? bus_authorize(m, message, BUS_ACTION_FORCE, handler, error) : handler(message, m, error);
+}
+
 /* Each member that changes something is one of these, and does nothing before its caller may. */
 #define AUTHORIZED(name, action)                                                             \
 	static int method_##name(sd_bus_message *message, void *userdata, sd_bus_error *error) \
@@ -263,10 +293,21 @@ static int method_plan(sd_bus_message *message, void *userdata, sd_bus_error *er
 		return bus_authorize(userdata, message, action, do_##name, error);           \
 	}
 
+/* With options, after the arguments in BEFORE: their "force" is an action besides. */
+#define AUTHORIZED_WITH_OPTIONS(name, before, action)                                           \
+	static int do_or_force_##name(sd_bus_message *message, void *userdata, sd_bus_error *error) \
+	{                                                                                       \
+		return go_on(userdata, message, before, do_##name, error);                      \
+	}                                                                                       \
+	static int method_##name(sd_bus_message *message, void *userdata, sd_bus_error *error)  \
+	{                                                                                       \
+		return bus_authorize(userdata, message, action, do_or_force_##name, error);     \
+	}
+
 AUTHORIZED(reload, BUS_ACTION_RELOAD)
-AUTHORIZED(apply, BUS_ACTION_APPLY)
-AUTHORIZED(apply_group, BUS_ACTION_APPLY)
-AUTHORIZED(set_group_type, BUS_ACTION_SET_TYPE)
+AUTHORIZED_WITH_OPTIONS(apply, "", BUS_ACTION_APPLY)
+AUTHORIZED_WITH_OPTIONS(apply_group, "u", BUS_ACTION_APPLY)
+AUTHORIZED_WITH_OPTIONS(set_group_type, "us", BUS_ACTION_SET_TYPE)
 AUTHORIZED(restore, BUS_ACTION_RESTORE)
 
 /*

@@ -176,7 +176,7 @@ void bus_group_removed(struct manager *m, struct group *group)
 		sd_bus_emit_object_removed(m->bus, path);
 }
 
-static void flush_group(struct manager *m, struct group *group)
+static bool flush_group(struct manager *m, struct group *group)
 {
 	_cleanup_free_ char *path = bus_group_path(group);
 
@@ -184,9 +184,10 @@ static void flush_group(struct manager *m, struct group *group)
 	if (path)
 		group->dirty = bus_told_changes(m->bus, path, BUS_NAME ".Group", bus_group_vtable, group,
 						&group->told) < 0;
+	return !group->dirty;
 }
 
-static void flush_device(struct manager *m, struct device *device)
+static bool flush_device(struct manager *m, struct device *device)
 {
 	_cleanup_free_ char *path = bus_device_path(device->address);
 
@@ -194,24 +195,46 @@ static void flush_device(struct manager *m, struct device *device)
 	if (path)
 		device->dirty = bus_told_changes(m->bus, path, BUS_NAME ".Device", bus_device_vtable, device,
 						 &device->told) < 0;
+	return !device->dirty;
+}
+
+bool bus_flush(struct manager *m)
+{
+	bool left = false;
+
+	for (size_t i = 0; i < m->inventory.n_groups; i++)
+		if (m->inventory.groups[i]->dirty)
+			left |= !flush_group(m, m->inventory.groups[i]);
+	for (size_t i = 0; i < m->inventory.n_devices; i++)
+		if (m->inventory.devices[i]->dirty)
+			left |= !flush_device(m, m->inventory.devices[i]);
+	if (m->dirty)
+		m->dirty = bus_told_changes(m->bus, BUS_ROOT, BUS_NAME ".Manager", bus_manager_vtable, m,
+					    &m->told) < 0;
+	return !left && !m->dirty;
+}
+
+static void flush_now(struct manager *m)
+{
+	/* What could not be told is tried again, and not only when something else changes. When joining, all is looked at. */
+	if (!ready(m) || bus_flush(m))
+		return;
+	sd_event_source_set_time_relative(m->flush_timer, RETRY_USEC);
+	sd_event_source_set_enabled(m->flush_timer, SD_EVENT_ONESHOT);
 }
 
 static int on_flush(sd_event_source *s, void *userdata)
 {
-	struct manager *m = userdata;
-
 	(void)s;
-	if (!ready(m))
-		return 0;
-	for (size_t i = 0; i < m->inventory.n_groups; i++)
-		if (m->inventory.groups[i]->dirty)
-			flush_group(m, m->inventory.groups[i]);
-	for (size_t i = 0; i < m->inventory.n_devices; i++)
-		if (m->inventory.devices[i]->dirty)
-			flush_device(m, m->inventory.devices[i]);
-	if (m->dirty)
-		m->dirty = bus_told_changes(m->bus, BUS_ROOT, BUS_NAME ".Manager", bus_manager_vtable, m,
-					    &m->told) < 0;
+	flush_now(userdata);
+	return 0;
+}
+
+static int on_flush_timer(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	(void)s;
+	(void)usec;
+	flush_now(userdata);
 	return 0;
 }
 
@@ -249,6 +272,7 @@ static void disconnect(struct manager *m)
 	bus_waiters_free(m);
 	bus_auth_free(m);
 	m->bus = sd_bus_close_unref(m->bus);
+	m->backlog_calls = m->backlog_usec = 0;
 	for (size_t i = 0; i < m->inventory.n_groups; i++)
 		m->inventory.groups[i]->published = false;
 	for (size_t i = 0; i < m->inventory.n_devices; i++)
@@ -261,14 +285,12 @@ static int on_retry(sd_event_source *s, uint64_t usec, void *userdata)
 
 	(void)s;
 	(void)usec;
-	if (connect_bus(m) < 0) {
-		sd_event_source_set_time_relative(m->bus_retry_source, RETRY_USEC);
-		sd_event_source_set_enabled(m->bus_retry_source, SD_EVENT_ONESHOT);
-	}
+	if (connect_bus(m) < 0)
+		bus_join_anew(m);
 	return 0;
 }
 
-static void retry_later(struct manager *m)
+void bus_join_anew(struct manager *m)
 {
 	sd_event_source_set_time_relative(m->bus_retry_source, RETRY_USEC);
 	sd_event_source_set_enabled(m->bus_retry_source, SD_EVENT_ONESHOT);
@@ -282,7 +304,7 @@ static int on_disconnected(sd_bus_message *message, void *userdata, sd_bus_error
 	(void)error;
 	/* The bus may be restarted; it is not to be freed while it calls us. */
 	log_debug("The bus has gone; joining again when it is back");
-	retry_later(m);
+	bus_join_anew(m);
 	return 0;
 }
 
@@ -352,13 +374,18 @@ static int connect_bus(struct manager *m)
 	    (r = sd_bus_set_bus_client(m->bus, true)) < 0 || (r = sd_bus_set_watch_bind(m->bus, true)) < 0 ||
 	    (r = sd_bus_set_connected_signal(m->bus, true)) < 0 ||
 	    (r = sd_bus_set_exit_on_disconnect(m->bus, false)) < 0 || (r = sd_bus_set_trusted(m->bus, false)) < 0 ||
+	    /* No member takes a file descriptor, and a call that waits would keep what it came with open. */
+	    (r = sd_bus_negotiate_fds(m->bus, false)) < 0 ||
 	    (r = bus_add_objects(m)) < 0 ||
 	    (r = sd_bus_match_signal_async(m->bus, NULL, "org.freedesktop.DBus.Local", NULL,
 					   "org.freedesktop.DBus.Local", "Connected", on_connected, NULL, m)) < 0 ||
 	    (r = sd_bus_match_signal_async(m->bus, NULL, "org.freedesktop.DBus.Local", NULL,
 					   "org.freedesktop.DBus.Local", "Disconnected", on_disconnected, NULL, m)) < 0 ||
 	    (r = sd_bus_start(m->bus)) < 0 ||
-	    (r = sd_bus_request_name_async(m->bus, NULL, BUS_NAME, 0, on_name, m)) < 0 ||
+	    /* From ourselves: a bus that reads nothing from a connection may not have seen that it was closed. */
+	    (r = sd_bus_request_name_async(m->bus, NULL, BUS_NAME,
+					   SD_BUS_NAME_ALLOW_REPLACEMENT | SD_BUS_NAME_REPLACE_EXISTING, on_name,
+					   m)) < 0 ||
 	    (r = resume_watch_bus(m)) < 0 ||
 	    (r = sd_bus_attach_event(m->bus, m->event, BUS_PRIORITY)) < 0) {
 		log_debug("Cannot join the bus: %s", strerror(-r));
@@ -376,18 +403,26 @@ int bus_start(struct manager *m)
 	    (r = sd_event_source_set_enabled(m->flush_source, SD_EVENT_OFF)) < 0 ||
 	    (r = sd_event_source_set_priority(m->flush_source, BUS_PRIORITY)) < 0 ||
 	    (r = sd_event_add_time_relative(m->event, &m->bus_retry_source, CLOCK_MONOTONIC, 0, 0, on_retry, m)) < 0 ||
-	    (r = sd_event_source_set_enabled(m->bus_retry_source, SD_EVENT_OFF)) < 0)
+	    (r = sd_event_source_set_enabled(m->bus_retry_source, SD_EVENT_OFF)) < 0 ||
+	    (r = sd_event_add_time(m->event, &m->flush_timer, CLOCK_MONOTONIC, 0, 0, on_flush_timer, m)) < 0 ||
+	    (r = sd_event_source_set_enabled(m->flush_timer, SD_EVENT_OFF)) < 0 ||
+	    (r = sd_event_source_set_priority(m->flush_timer, BUS_PRIORITY)) < 0 || (r = bus_backlog_watch(m)) < 0)
 		return r;
 	if (connect_bus(m) < 0)
-		retry_later(m);
+		bus_join_anew(m);
 	return 0;
 }
 
 void bus_stop(struct manager *m)
 {
-	if (m->bus && sd_bus_is_ready(m->bus) > 0)
-		sd_bus_flush(m->bus);
+	uint64_t n;
+
+	/* Not sd_bus_flush(): it would wait for a bus that does not read for as long as that likes. */
+	if (ready(m) && sd_bus_get_n_queued_write(m->bus, &n) >= 0 && n > 0)
+		log_debug("Leaving the bus, which has not taken %llu messages", (unsigned long long)n);
 	disconnect(m);
+	bus_backlog_unwatch(m);
 	m->flush_source = sd_event_source_disable_unref(m->flush_source);
+	m->flush_timer = sd_event_source_disable_unref(m->flush_timer);
 	m->bus_retry_source = sd_event_source_disable_unref(m->bus_retry_source);
 }

@@ -37,6 +37,12 @@ void bus_policy_reloaded(struct manager *m, bool ok);
 /* Answers the callers that wait for GROUP, if it is settled. */
 void bus_group_settled(struct manager *m, const struct group *group);
 
+/* Tells what has changed. False: something could not be told, and is told later. */
+bool bus_flush(struct manager *m);
+
+/* Leaves the bus soon, from the event loop, and joins it again. */
+void bus_join_anew(struct manager *m);
+
 /* Shared by the files of the bus. */
 extern const sd_bus_vtable bus_manager_vtable[], bus_group_vtable[], bus_device_vtable[], bus_log_vtable[];
 

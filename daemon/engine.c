@@ -76,8 +76,8 @@ static int decide(struct manager *m, struct group *group, bool policy_read, bool
 	/* Also at the first decision after a start: the policy may have changed while nobody looked. */
 	if (group->has_override && (policy_read || !group->decision_key) &&
 	    strcmp(strempty(group->override_key), key) != 0) {
-		log_info("Group %u: the policy has changed and takes the place of SetGroupType %s", group->id,
-			 domain_to_string(group->override.domain));
+		log_group(LOG_INFO, group->id, "the policy has changed and takes the place of SetGroupType %s",
+			  domain_to_string(group->override.domain));
 		group->has_override = false;
 		group_store_save(group);
 		overridden = true;
@@ -243,24 +243,16 @@ static void set_drifted(struct manager *m, struct group *group)
 	engine_tell(m, group, &news);
 }
 
-static bool has_endpoint(const struct group *group)
-{
-	for (size_t i = 0; i < group->n_devices; i++)
-		if (!group->devices[i]->attributes.bridge)
-			return true;
-	return false;
-}
-
 static void pursue_target(struct manager *m, struct group *group, unsigned triggers, bool changed)
 {
 	struct way_options options = { .rebind = triggers & TRIGGER_REBIND };
 	_cleanup_free_ char *reason = NULL;
+	const char *refusal = way_refusal(group);
 	bool lacking, drifted;
 	enum way way = way_choose(group, &options, &lacking, &reason);
 
-	if (group->decision.target == DOMAIN_BLOCKED && !has_endpoint(group)) {
-		engine_set_state(m, group, STATE_REFUSED, PROBLEM_KERNEL_REFUSED,
-			  "the group has nothing but bridges, which cannot be blocked");
+	if (refusal) {
+		engine_set_state(m, group, STATE_REFUSED, PROBLEM_KERNEL_REFUSED, refusal);
 		decided_first_time(group);
 		return;
 	}
@@ -342,7 +334,7 @@ void engine_evaluate(struct manager *m, struct group *group, unsigned triggers)
 	if (r == -ENODEV) /* the removal's own event is on its way */
 		return;
 	if (r < 0) {
-		log_warning("Group %u: cannot be read: %s", group->id, strerror(-r));
+		log_group(LOG_WARNING, group->id, "cannot be read: %s", strerror(-r));
 		return;
 	}
 	if (group->type != type)
@@ -507,7 +499,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 	/* Whoever let go meanwhile was not listened to either. */
 	module_query(m, group);
 	if (group_refresh(group) == -ENODEV) {
-		log_notice("Group %u went while its type was being changed: %s", group->id, outcome->reason);
+		log_group(LOG_NOTICE, group->id, "it went while its type was being changed: %s", outcome->reason);
 		return; /* the removal's own event is on its way */
 	}
 	/* Behind a virtio-iommu the next device joins with its driver: its event is queued, or still to come. */

@@ -124,8 +124,8 @@ void group_store_load(struct group *group)
 	snprintf(name, sizeof(name), "%u", group->id);
 	r = same ? state_file_read(GROUP_STORE_DIR, name, on_key, &loader) : -ENOMEM;
 	if (r < 0 && r != -ENOENT)
-		log_warning("Group %u: %s/%s is not usable and left aside: %s", group->id, GROUP_STORE_DIR, name,
-			    state_file_describe(r));
+		log_group(LOG_WARNING, group->id, "%s/%s is not usable and left aside: %s", GROUP_STORE_DIR, name,
+			  state_file_describe(r));
 	if (r >= 0 && is_any_same(&loader)) {
 		if (domain_is_type(read->boot_type))
 			group->boot_type = read->boot_type;
@@ -147,7 +147,7 @@ void group_store_save(const struct group *group)
 	snprintf(name, sizeof(name), "%u", group->id);
 	r = state_file_write(GROUP_STORE_DIR, name, write_body, group);
 	if (r < 0)
-		log_warning("Group %u: cannot keep its state in %s: %s", group->id, GROUP_STORE_DIR, strerror(-r));
+		log_group(LOG_WARNING, group->id, "cannot keep its state in %s: %s", GROUP_STORE_DIR, strerror(-r));
 }
 
 void group_store_clean(void)

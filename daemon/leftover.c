@@ -56,7 +56,7 @@ bool leftover_undo(struct manager *m, struct group *group, unsigned triggers)
 	}
 	r = worker_start(m, group, TAKE_PTR(left), true);
 	if (r < 0)
-		log_warning("Group %u: cannot undo what an earlier change has left behind: %s", group->id, strerror(-r));
+		log_group(LOG_WARNING, group->id, "cannot undo what an earlier change has left behind: %s", strerror(-r));
 	else
 		group->again |= triggers; /* afterwards */
 	return true;

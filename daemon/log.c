@@ -213,6 +213,13 @@ static bool comes_too_often(int priority, const struct log_fields *fields, const
 	return true;
 }
 
+/* MESSAGE is written (NULL: out of memory) unless it comes too often. */
+static void log_text(int priority, const struct log_fields *fields, const char *format, const char *message)
+{
+	if (message && !comes_too_often(priority, fields, format, message))
+		write_entry(priority, fields, message);
+}
+
 _printf_(3, 0) static void log_valist(int priority, const struct log_fields *fields, const char *format,
 				       va_list ap)
 {
@@ -220,12 +227,9 @@ _printf_(3, 0) static void log_valist(int priority, const struct log_fields *fie
 
 	if (LOG_PRI(priority) > max_level)
 		return;
-	if (vasprintf(&message, format, ap) < 0) {
+	if (vasprintf(&message, format, ap) < 0)
 		message = NULL;
-		return;
-	}
-	if (!comes_too_often(priority, fields, format, message))
-		write_entry(priority, fields, message);
+	log_text(priority, fields, format, message);
 }
 
 void log_struct(int priority, const struct log_fields *fields, const char *format, ...)
@@ -244,6 +248,23 @@ void log_plain(int priority, const char *format, ...)
 	va_start(ap, format);
 	log_valist(priority, NULL, format, ap);
 	va_end(ap);
+}
+
+void log_group(int priority, unsigned group, const char *format, ...)
+{
+	const struct log_fields fields = { .group = group };
+	_cleanup_free_ char *text = NULL, *message = NULL;
+	va_list ap;
+
+	if (LOG_PRI(priority) > max_level)
+		return;
+	va_start(ap, format);
+	if (vasprintf(&text, format, ap) < 0)
+		text = NULL;
+	va_end(ap);
+	if (text)
+		message = strf("Group %u: %s", group, text);
+	log_text(priority, &fields, format, message);
 }
 
 int log_oom(void)

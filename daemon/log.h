@@ -62,6 +62,8 @@ void log_struct(int priority, const struct log_fields *fields, const char *forma
 #define log_error(...) log_plain(LOG_ERR, __VA_ARGS__)
 
 void log_plain(int priority, const char *format, ...) _printf_(2, 3);
+/* About one group: "Group N: " in front, and the field. */
+void log_group(int priority, unsigned group, const char *format, ...) _printf_(3, 4);
 
 /* Out of memory has no context that would help; returns -ENOMEM. */
 int log_oom(void);

@@ -79,11 +79,15 @@ struct manager {
 	unsigned user_looks;
 
 	sd_bus *bus;
-	sd_event_source *bus_retry_source, *flush_source;
+	sd_event_source *bus_retry_source, *flush_source, *flush_timer;
 	bool dirty; /* a property of the manager's may have changed */
 	struct bus_told told;
+	uint64_t backlog_calls, backlog_usec; /* see bus-backlog.c */
+	sd_event_source *stuck_source, *post_source;
 	struct waiter *waiters;
-	struct asked *asked; /* see bus-auth.h */
+	struct asked *asked, *asked_polkit; /* see bus-auth.h */
+	size_t n_asked; /* in both */
+	void *callers; /* whose they are, a tree */
 	sd_bus_slot *gone_slot; /* tells of callers that go, while polkit is asked about any */
 	unsigned long long questions; /* to polkit, so far */
 

@@ -178,8 +178,10 @@ static void claim_done(struct manager *m, uint64_t seq, int error)
 		group->claimed = error == 0;
 		group->claim_error = -error;
 		if (error < 0)
-			log_notice("Group %u: the kernel module does not claim its DMA, and the quarantine goes on "
-				   "without that: %s", group->id, strerror(-error));
+			log_group(LOG_NOTICE, group->id,
+				  "the kernel module does not claim its DMA, and the quarantine goes on without that: "
+				  "%s",
+				  strerror(-error));
 		module_query(m, group);
 		manager_queue_group(m, group->id, TRIGGER_OWNER);
 		return;

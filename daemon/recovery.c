@@ -48,10 +48,10 @@ void recovery_start(struct manager *m)
 				record_remove(RECORD_DIR, groups[i]);
 			continue;
 		}
-		log_warning("Group %u: a change from %s to %s was cut off; undoing it", t->group,
-			    domain_to_string(t->from), domain_to_string(t->to));
+		log_group(LOG_WARNING, t->group, "a change from %s to %s was cut off; undoing it",
+			  domain_to_string(t->from), domain_to_string(t->to));
 		r = worker_start(m, group, TAKE_PTR(t), true);
 		if (r < 0)
-			log_error("Group %u: cannot undo it: %s", groups[i], strerror(-r));
+			log_group(LOG_ERR, groups[i], "cannot undo it: %s", strerror(-r));
 	}
 }

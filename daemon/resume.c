@@ -37,8 +37,8 @@ static size_t compare(struct manager *m, const struct known *known, size_t n_kno
 		if (!group || group->worker || group_refresh(group) < 0 || group->type == known[i].type)
 			continue;
 		n++;
-		log_notice("Group %u: its type was %s and is %s since the machine has slept, or its clock was set",
-			   group->id, domain_to_string(known[i].type), domain_to_string(group->type));
+		log_group(LOG_NOTICE, group->id, "its type was %s and is %s since the machine has slept, or its clock "
+			  "was set", domain_to_string(known[i].type), domain_to_string(group->type));
 		bus_group_changed(m, group);
 		manager_queue_group(m, group->id, 0);
 	}

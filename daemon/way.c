@@ -125,3 +125,13 @@ enum way way_choose(const struct group *group, const struct way_options *options
 		return WAY_WRITE;
 	return WAY_TRANSACTION;
 }
+
+const char *way_refusal(const struct group *group)
+{
+	if (group->decision.target != DOMAIN_BLOCKED)
+		return NULL;
+	for (size_t i = 0; i < group->n_devices; i++)
+		if (!group->devices[i]->attributes.bridge)
+			return NULL;
+	return "the group has nothing but bridges, which cannot be blocked";
+}

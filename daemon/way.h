@@ -20,6 +20,12 @@ struct way_options {
 enum way way_choose(const struct group *group, const struct way_options *options, bool *ret_lacking,
 		    char **ret_reason);
 
+/*
+ * Why no way leads to the group's target, whatever the drivers do; NULL: one may.
+ * Static storage.
+ */
+const char *way_refusal(const struct group *group);
+
 /* The request for a worker; NULL when out of memory. */
 struct transaction *way_prepare(const struct group *group, enum way way, const struct way_options *options, bool force);
 

@@ -194,7 +194,7 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 
 		outcome_set(&outcome, RESULT_FAILED, PROBLEM_FAILED, EIO, "the worker process ended early (%s %d)%s",
 			    si->si_code == CLD_EXITED ? "exit status" : "signal", si->si_status, remains_text[remains]);
-		log_error("Group %u: %s", worker->transaction->group, outcome.reason);
+		log_group(LOG_ERR, worker->transaction->group, "%s", outcome.reason);
 		if (remains == REMAINS_RECOVERING) {
 			count(worker, &outcome, duration);
 			worker_free(worker);
@@ -220,7 +220,7 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 		if (!whole)
 			manager_queue_group(m, group->id, 0);
 	} else if (outcome.result == RESULT_FAILED) {
-		log_notice("Group %u went while its type was being changed: %s", t->group, outcome.reason);
+		log_group(LOG_NOTICE, t->group, "it went while its type was being changed: %s", outcome.reason);
 	}
 	transaction_free(t);
 	manager_worker_free(m);
@@ -269,7 +269,7 @@ static void ask_for_user(struct worker *late)
 	if (r >= 0)
 		r = start_job(m, late->group, TAKE_PTR(t), JOB_ASK);
 	if (r < 0)
-		log_warning("Group %u: cannot ask whether a program has it: %s", late->group->id, strerror(-r));
+		log_group(LOG_WARNING, late->group->id, "cannot ask whether a program has it: %s", strerror(-r));
 	transaction_free(t);
 }
 

@@ -28,6 +28,9 @@ static void teardown(void)
 {
 	fake_bus_stop(&fake);
 	ck_assert_ptr_null(fake.m.asked);
+	ck_assert_ptr_null(fake.m.asked_polkit);
+	ck_assert_uint_eq(fake.m.n_asked, 0);
+	ck_assert_ptr_null(fake.m.callers);
 	ck_assert_ptr_null(fake.m.gone_slot);
 }
 
@@ -88,6 +91,44 @@ START_TEST(every_member_that_changes_something_is_authorized)
 	ck_assert_uint_eq(walk("", BUS_NAME ".Device", bus_device_vtable), 0);
 	ck_assert_uint_eq(walk(BUS_LOG_PATH, BUS_LOG_INTERFACE, bus_log_vtable), 2);
 	ck_assert_uint_eq(fake.n_users, 7);
+}
+END_TEST
+
+static bool group_flag(const char *property, const struct group *group)
+{
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *message = NULL;
+	int value = -1;
+
+	ck_assert_int_ge(sd_bus_message_new_signal(fake.m.bus, &message, "/", "a.b", "C"), 0);
+	for (const sd_bus_vtable *v = bus_group_vtable; v->type != _SD_BUS_VTABLE_END; v++)
+		if (v->type == _SD_BUS_VTABLE_PROPERTY && strcmp(v->x.property.member, property) == 0)
+			ck_assert_int_ge(v->x.property.get(fake.m.bus, "/", "a.b", property, message,
+							   (void *)group, &error), 0);
+	ck_assert_int_ge(sd_bus_message_seal(message, 1, 0), 0);
+	ck_assert_int_gt(sd_bus_message_read(message, "b", &value), 0);
+	return value;
+}
+
+START_TEST(flags_of_a_group)
+{
+	static const struct {
+		struct group group;
+		bool direct, set, drifted;
+	} table[] = {
+		{ { .state = STATE_COMPLIANT }, false, false, false },
+		{ { .requires_direct = true }, true, false, false },
+		{ { .has_override = true }, false, true, false },
+		{ { .state = STATE_PENDING, .drifted = true }, false, false, true },
+		/* Also where no rule wishes the quarantine any more. */
+		{ { .state = STATE_UNMANAGED, .claim_lost = true }, false, false, true },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		ck_assert_int_eq(group_flag("RequiresDirect", &table[i].group), table[i].direct);
+		ck_assert_int_eq(group_flag("SetAtRunTime", &table[i].group), table[i].set);
+		ck_assert_int_eq(group_flag("Drifted", &table[i].group), table[i].drifted);
+	}
 }
 END_TEST
 
@@ -153,6 +194,37 @@ START_TEST(log_level)
 }
 END_TEST
 
+/* What its caller is told was not taken would be tried again behind their back, and outlive the daemon. */
+START_TEST(a_wish_that_cannot_wait_is_not_kept)
+{
+	struct group group = { .type = DOMAIN_DMA, .boot_type = DOMAIN_DMA }, *groups[] = { &group };
+	_cleanup_(sd_bus_message_unrefp) sd_bus_message *call = NULL;
+	_cleanup_(sd_bus_error_free) sd_bus_error error = SD_BUS_ERROR_NULL;
+	struct policy_errors errors = {};
+	struct fake_answer answer;
+	size_t n = 0;
+
+	ck_assert_int_ge(policy_load_files((const char *const[]){ NULL }, &fake.m.policy, &errors), 0);
+	fake.m.inventory = (struct inventory){ .groups = groups, .n_groups = 1 };
+	ck_assert_int_ge(sd_bus_message_new_method_call(fake.peer, &call, NULL, BUS_ROOT, MANAGER, "Restore"), 0);
+	ck_assert_int_ge(sd_bus_message_set_sender(call, CALLER), 0);
+	while (bus_wait_for(&fake.m, call, false, &group.id, 1, &error) > 0)
+		n++;
+	ck_assert_uint_gt(n, 0);
+	ck_assert_str_eq(error.name, SD_BUS_ERROR_LIMITS_EXCEEDED);
+	fake.uid = 0;
+	restore(&answer);
+	ck_assert_str_eq(answer.error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+	ck_assert_ptr_nonnull(strstr(answer.text, "too many calls wait for an answer"));
+	ck_assert(!group.has_override);
+	ck_assert_ptr_null(group.override_key);
+	ck_assert_uint_eq(fake.m.n_queue, 0);
+	fake.m.inventory = (struct inventory){};
+	fake.m.policy = policy_free(fake.m.policy);
+	policy_errors_clear(&errors);
+}
+END_TEST
+
 #if ENABLE_POLKIT
 START_TEST(polkit_decides)
 {
@@ -180,7 +252,7 @@ START_TEST(polkit_decides)
 		ck_assert_str_eq(fake.action, BUS_ACTION_RESTORE);
 		ck_assert_str_eq(answer.error, table[i].text ? NOT_AUTHORIZED : NO_GROUP);
 		ck_assert_msg(!table[i].text || strstr(answer.text, table[i].text), "%zu: %s", i, answer.text);
-		ck_assert_ptr_null(fake.m.asked);
+		ck_assert_uint_eq(fake.m.n_asked, 0);
 	}
 	ck_assert_uint_eq(fake.n_checks, ARRAY_LEN(table));
 }
@@ -211,6 +283,39 @@ START_TEST(actions)
 }
 END_TEST
 
+/* Whom polkit allows a member is not yet allowed its option force. */
+START_TEST(force_is_an_action_besides)
+{
+	static const struct {
+		const char *member, *signature;
+	} table[] = { { "Apply", "a{sv}" }, { "ApplyGroup", "ua{sv}" }, { "SetGroupType", "usa{sv}" } };
+	struct fake_answer answer;
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		fake.allowed_action = strcmp(table[i].member, "SetGroupType") == 0 ? BUS_ACTION_SET_TYPE :
+										    BUS_ACTION_APPLY;
+		fake.option = "rebind";
+		fake_bus_call(&fake, CALLER, MANAGER, table[i].member, table[i].signature, &answer);
+		ck_assert_str_ne(answer.error, NOT_AUTHORIZED);
+		ck_assert_str_eq(fake.action, fake.allowed_action);
+		fake.option = "force";
+		fake_bus_call(&fake, CALLER, MANAGER, table[i].member, table[i].signature, &answer);
+		refused(&answer, table[i].member);
+		ck_assert_str_eq(fake.action, BUS_ACTION_FORCE);
+		/* Nor does that alone do. */
+		fake.allowed_action = BUS_ACTION_FORCE;
+		fake_bus_call(&fake, CALLER, MANAGER, table[i].member, table[i].signature, &answer);
+		refused(&answer, table[i].member);
+		fake.allowed_action = NULL;
+		fake.allowed = true;
+		fake_bus_call(&fake, CALLER, MANAGER, table[i].member, table[i].signature, &answer);
+		ck_assert_str_ne(answer.error, NOT_AUTHORIZED);
+		fake.allowed = false;
+	}
+	ck_assert_uint_eq(fake.m.n_asked, 0);
+}
+END_TEST
+
 START_TEST(a_caller_that_goes)
 {
 	struct fake_answer answer, other;
@@ -227,7 +332,7 @@ START_TEST(a_caller_that_goes)
 	ck_assert_ptr_nonnull(fake.m.gone_slot);
 	fake_bus_gone(&fake, ":1.70");
 	ck_assert_uint_eq(fake.n_cancelled, 2);
-	ck_assert_ptr_null(fake.m.asked);
+	ck_assert_uint_eq(fake.m.n_asked, 0);
 	ck_assert_ptr_null(fake.m.gone_slot);
 }
 END_TEST
@@ -283,6 +388,41 @@ START_TEST(polkit_is_not_asked)
 END_TEST
 #endif
 
+/* Nobody's user is known yet: one user, with as many connections as dbus-daemon allows, must leave room for root. */
+START_TEST(limits_before_the_bus_tells_who_calls)
+{
+	static struct fake_answer answers[BUS_AUTH_MAX + 2];
+	const size_t of_user = 256 * BUS_AUTH_MAX_CALLER;
+	char sender[16];
+	size_t n = 0;
+
+	fake.user_silent = true;
+	for (size_t i = 0; i < BUS_AUTH_MAX; i++) {
+		if (i == of_user) {
+			fake.user_silent = false;
+			fake.uid = 0;
+			fake_bus_call(&fake, ":1.2", MANAGER, "Restore", "u", &answers[BUS_AUTH_MAX]);
+			ck_assert_str_eq(answers[BUS_AUTH_MAX].error, NO_GROUP);
+			fake.user_silent = true;
+		}
+		snprintf(sender, sizeof(sender), ":1.%zu", 100 + i / BUS_AUTH_MAX_CALLER);
+		fake_bus_call(&fake, sender, MANAGER, "Restore", "u", &answers[i]);
+		ck_assert(!answers[i].here);
+		/* Not one more of the same connection. */
+		if (i == BUS_AUTH_MAX_CALLER - 1) {
+			fake_bus_call(&fake, sender, MANAGER, "Restore", "u", &answers[BUS_AUTH_MAX]);
+			ck_assert_str_eq(answers[BUS_AUTH_MAX].error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+		}
+	}
+	ck_assert_uint_eq(fake.m.n_asked, BUS_AUTH_MAX);
+	fake_bus_call(&fake, ":1.2", MANAGER, "Restore", "u", &answers[BUS_AUTH_MAX + 1]);
+	ck_assert_str_eq(answers[BUS_AUTH_MAX + 1].error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+	for (size_t i = 0; i < BUS_AUTH_MAX; i++)
+		n += answers[i].here;
+	ck_assert_uint_eq(n, 0);
+}
+END_TEST
+
 START_TEST(arguments_that_are_too_long)
 {
 	static char text[BUS_AUTH_MAX_BYTES + 1];
@@ -295,20 +435,31 @@ START_TEST(arguments_that_are_too_long)
 }
 END_TEST
 
-/* Answers are long: an object's, with all that is in it. */
+static uint64_t queued(void)
+{
+	uint64_t n;
+
+	ck_assert_int_ge(sd_bus_get_n_queued_write(fake.m.bus, &n), 0);
+	return n;
+}
+
+/* Answers are long: an object's, with all that is in it. The fake bus does not read them. */
+static void introspect(struct fake_answer *answer)
+{
+	fake_bus_send(&fake, ":1.7", "org.freedesktop.DBus.Introspectable", "Introspect", answer);
+	while (sd_bus_process(fake.m.bus, NULL) > 0)
+		;
+}
+
 START_TEST(a_bus_that_does_not_read)
 {
-	static struct fake_answer answers[20 * BUS_BACKLOG_MAX];
+	/* sd-bus has a socket with room for 8 MB. */
+	static struct fake_answer answers[10000];
 	size_t n_refused = 0;
-	uint64_t n = 0;
 
-	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
-		fake_bus_send(&fake, ":1.7", "org.freedesktop.DBus.Introspectable", "Introspect", &answers[i]);
-		while (sd_bus_process(fake.m.bus, NULL) > 0)
-			;
-	}
-	ck_assert_int_ge(sd_bus_get_n_queued_write(fake.m.bus, &n), 0);
-	ck_assert_uint_ge(n, BUS_BACKLOG_MAX);
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++)
+		introspect(&answers[i]);
+	ck_assert_uint_ge(queued(), BUS_BACKLOG_MAX);
 	fake_bus_run(&fake);
 	for (size_t i = 0; i < ARRAY_LEN(answers); i++) {
 		ck_assert(answers[i].here);
@@ -322,6 +473,93 @@ START_TEST(a_bus_that_does_not_read)
 	/* It is read again, and answers come as before. */
 	fake_bus_call(&fake, ":1.7", MANAGER, "Plan", "", &answers[0]);
 	ck_assert_str_eq(answers[0].error, "");
+}
+END_TEST
+
+static void signals(uint64_t n)
+{
+	while (queued() < n)
+		ck_assert_int_ge(sd_bus_emit_signal(fake.m.bus, BUS_ROOT, MANAGER, "PolicyReloaded", "tb", (uint64_t)1,
+						    true), 0);
+}
+
+/* What we say by ourselves, as after a reload that changes a lot, does not count. */
+START_TEST(signals_refuse_nobody)
+{
+	static struct fake_answer answers[BUS_BACKLOG_MAX + 1];
+
+	signals(10 * BUS_BACKLOG_MAX);
+	for (size_t i = 0; i < ARRAY_LEN(answers); i++)
+		introspect(&answers[i]);
+	fake_bus_run(&fake);
+	for (size_t i = 0; i < BUS_BACKLOG_MAX; i++) {
+		ck_assert(answers[i].here);
+		ck_assert_str_eq(answers[i].error, "");
+	}
+	ck_assert_str_eq(answers[BUS_BACKLOG_MAX].error, SD_BUS_ERROR_LIMITS_EXCEEDED);
+	/* All has been taken, and is forgotten by the time the event loop has gone round. */
+	bus_backlog_is_stuck(&fake.m, USEC_PER_SEC);
+	signals(10 * BUS_BACKLOG_MAX);
+	introspect(&answers[0]);
+	fake_bus_run(&fake);
+	ck_assert_str_eq(answers[0].error, "");
+}
+END_TEST
+
+START_TEST(a_bus_is_stuck_when_the_queue_is_never_empty)
+{
+	const uint64_t start = 1000 * USEC_PER_SEC;
+
+	ck_assert(!bus_backlog_is_stuck(&fake.m, start));
+	signals(1);
+	/* From when it was first seen. */
+	ck_assert(!bus_backlog_is_stuck(&fake.m, start + BUS_BACKLOG_USEC));
+	ck_assert(!bus_backlog_is_stuck(&fake.m, start + 2 * BUS_BACKLOG_USEC - 1));
+	ck_assert(bus_backlog_is_stuck(&fake.m, start + 2 * BUS_BACKLOG_USEC));
+	fake_bus_run(&fake);
+	ck_assert(!bus_backlog_is_stuck(&fake.m, start + 3 * BUS_BACKLOG_USEC));
+	signals(1);
+	ck_assert(!bus_backlog_is_stuck(&fake.m, start + 4 * BUS_BACKLOG_USEC));
+}
+END_TEST
+
+START_TEST(what_could_not_be_told_is_still_to_be_told)
+{
+	struct group group = { .type = DOMAIN_DMA, .dirty = true, .published = true }, *groups[] = { &group };
+
+	fake.m.inventory = (struct inventory){ .groups = groups, .n_groups = 1 };
+	ck_assert(bus_flush(&fake.m));
+	ck_assert(!group.dirty);
+	group.type = DOMAIN_IDENTITY;
+	group.dirty = true;
+	sd_bus_close(fake.m.bus);
+	ck_assert(!bus_flush(&fake.m));
+	ck_assert(group.dirty);
+	fake.m.inventory = (struct inventory){};
+}
+END_TEST
+
+/* Check ends a test that takes too long, as one with sd_bus_flush() in bus_stop() would. */
+START_TEST(stop_does_not_wait_for_a_bus_that_does_not_read)
+{
+	signals(1);
+	bus_stop(&fake.m);
+	ck_assert_ptr_null(fake.m.bus);
+}
+END_TEST
+
+START_TEST(no_file_descriptors_are_taken)
+{
+	struct fake_bus joining = {};
+
+	ck_assert_int_eq(setenv("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus", 1), 0);
+	ck_assert_int_ge(sd_event_new(&joining.m.event), 0);
+	ck_assert_int_eq(bus_start(&joining.m), 0);
+	ck_assert_ptr_nonnull(joining.m.bus);
+	/* Said at once only if none are; otherwise it would depend on the bus. */
+	ck_assert_int_eq(sd_bus_can_send(joining.m.bus, 'h'), 0);
+	bus_stop(&joining.m);
+	sd_event_unref(joining.m.event);
 }
 END_TEST
 
@@ -370,20 +608,29 @@ int main(void)
 
 	tcase_add_checked_fixture(tcase, setup, teardown);
 	tcase_add_test(tcase, every_member_that_changes_something_is_authorized);
+	tcase_add_test(tcase, flags_of_a_group);
 	tcase_add_test(tcase, nobody_without_a_name);
 	tcase_add_test(tcase, root_is_not_asked_about);
 	tcase_add_test(tcase, who_has_gone_is_refused);
 	tcase_add_test(tcase, log_level);
+	tcase_add_test(tcase, a_wish_that_cannot_wait_is_not_kept);
 #if ENABLE_POLKIT
 	tcase_add_test(tcase, polkit_decides);
 	tcase_add_test(tcase, actions);
+	tcase_add_test(tcase, force_is_an_action_besides);
 	tcase_add_test(tcase, a_caller_that_goes);
 	tcase_add_test(tcase, limits);
 #else
 	tcase_add_test(tcase, polkit_is_not_asked);
 #endif
+	tcase_add_test(tcase, limits_before_the_bus_tells_who_calls);
 	tcase_add_test(tcase, arguments_that_are_too_long);
 	tcase_add_test(tcase, a_bus_that_does_not_read);
+	tcase_add_test(tcase, signals_refuse_nobody);
+	tcase_add_test(tcase, a_bus_is_stuck_when_the_queue_is_never_empty);
+	tcase_add_test(tcase, what_could_not_be_told_is_still_to_be_told);
+	tcase_add_test(tcase, stop_does_not_wait_for_a_bus_that_does_not_read);
+	tcase_add_test(tcase, no_file_descriptors_are_taken);
 	tcase_add_test(tcase, digests);
 	suite_add_tcase(suite, tcase);
 	runner = srunner_create(suite);

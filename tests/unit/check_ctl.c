@@ -7,6 +7,7 @@
 #include "ctl/args.h"
 #include "ctl/describe.h"
 #include "ctl/display.h"
+#include "ctl/document.h"
 #include "ctl/events.h"
 #include "ctl/outcome.h"
 #include "ctl/util.h"
@@ -269,8 +270,7 @@ START_TEST(reasons)
 	};
 
 	ck_assert(!group_needs_reason(&g));
-	g.target = (char *)"DMA-FQ"; /* drifted */
-	ck_assert(group_needs_reason(&g));
+	g.target = (char *)"DMA-FQ";
 	g.state = (char *)"pending";
 	ck_assert(group_needs_reason(&g));
 	g.reason = (char *)"";
@@ -278,8 +278,45 @@ START_TEST(reasons)
 	g.reason = (char *)"why";
 	g.state = (char *)"unmanaged";
 	ck_assert(!group_needs_reason(&g));
+	g.drifted = true;
+	ck_assert(group_needs_reason(&g));
+	g.drifted = false;
 	g.type = (char *)"identity"; /* set by a rule that is gone */
 	ck_assert(group_needs_reason(&g));
+}
+END_TEST
+
+/* As check has it: section and key apart. */
+START_TEST(policy_errors)
+{
+	static const struct {
+		const char *key, *section, *name;
+	} errors[] = {
+		{ "[8086:10d3] domain", "8086:10d3", "domain" },
+		{ "[a b]", "a b", NULL },
+		{ "", NULL, NULL },
+		{ "[a] b] c", "a", "b] c" },
+		{ "[open", NULL, "[open" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(errors); i++) {
+		struct model_policy_error error = { .file = (char *)"/p/x.conf",
+						    .key = (char *)errors[i].key,
+						    .message = (char *)"why" };
+		struct model_manager manager = { .errors = &error, .n_errors = 1 };
+		json_object *document = json_object_new_object(), *got;
+		struct json_builder b = { 0 };
+		const char *text;
+
+		document_policy(&b, document, &manager);
+		ck_assert(!b.failed);
+		got = json_object_array_get_idx(json_object_object_get(document, "policy_errors"), 0);
+		text = json_object_get_string(json_object_object_get(got, "section"));
+		ck_assert_pstr_eq(text, errors[i].section);
+		text = json_object_get_string(json_object_object_get(got, "key"));
+		ck_assert_pstr_eq(text, errors[i].name);
+		json_object_put(document);
+	}
 }
 END_TEST
 
@@ -319,6 +356,7 @@ int main(void)
 	tcase_add_test(tc, outcome);
 	tcase_add_loop_test(tc, age, 0, (int)ARRAY_SIZE(ages));
 	tcase_add_test(tc, reasons);
+	tcase_add_test(tc, policy_errors);
 	tcase_add_test(tc, subjects);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

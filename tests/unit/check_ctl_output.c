@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
 
+#include "config.h"
+
 #include "ctl/agent.h"
 #include "ctl/bus.h"
 #include "ctl/describe.h"
 #include "ctl/display.h"
 #include "ctl/document.h"
 #include "ctl/events-json.h"
+#include "ctl/json.h"
 #include "ctl/names.h"
 #include "ctl/options.h"
 #include "ctl/pager.h"
@@ -128,6 +131,12 @@ START_TEST(verdict_counts)
 	ck_assert_uint_eq(verdict.n_votes, 3);
 	ck_assert(!verdict.by_hand);
 	for (size_t i = 0; i < 3; i++) {
+		const struct vote *vote = &verdict.votes[i];
+		bool asks = vote->kind == VOTE_WISH || vote->kind == VOTE_KEEP;
+
+		/* Whose rule wants something weaker, be it what there is. */
+		ck_assert_int_eq(vote_is_overruled(&verdict, vote),
+				 asks && vote->type != DOMAIN_NONE && !vote->wins);
 		ck_assert_int_eq(verdict.votes[i].kind, counts[_i].kinds[i]);
 		ck_assert_int_eq(verdict.votes[i].type, counts[_i].types[i]);
 		ck_assert_int_eq(verdict.votes[i].wins, counts[_i].wins[i]);
@@ -136,45 +145,74 @@ START_TEST(verdict_counts)
 }
 END_TEST
 
+/* One that is set at run time has the rules and votes that it had, and the daemon names no rule behind the target. */
 static const struct {
-	const char *state, *error, *reason;
+	const char *state, *error;
 	const char *wishes[2];
-	const char *type, *target;
-	bool by_hand;
+	const char *type, *target, *boot_type;
+	bool set, drifted;
+	const char *mode, *way;
 	const char *first; /* words of the first piece of advice; NULL: there is none */
 } advices[] = {
-	{ "compliant", "", "", { "DMA", NULL }, "DMA", "DMA", false, NULL },
-	{ "unmanaged", "", "", { NULL, NULL }, "DMA", "", false, "/etc/iommu-policyd/policy.d" },
-	{ "compliant", "", "", { "identity", NULL }, "DMA", "DMA", false,
+	{ "compliant", "", { "DMA", NULL }, "DMA", "DMA", "DMA", 0, 0, NULL, NULL, NULL },
+	{ "unmanaged", "", { NULL, NULL }, "DMA", "", "DMA", 0, 0, NULL, NULL,
+	  "/etc/iommu-policyd/policy.d" },
+	{ "compliant", "", { "identity", NULL }, "DMA", "DMA", "DMA", 0, 0, NULL, NULL,
 	  "0000:01:00.1 must be for identity, too: no rule matches it, so it keeps DMA" },
-	{ "compliant", "", "", { "identity", "DMA" }, "DMA", "DMA", false,
+	{ "compliant", "", { "identity", "DMA" }, "DMA", "DMA", "DMA", 0, 0, NULL, NULL,
 	  "0000:01:00.1 must be for identity, too: [gpu] (/p/50-gpu.conf:3) asks for DMA" },
-	{ "compliant", "", "", { NULL, NULL }, "identity", "identity", true,
+	/* A keep that loses: it is for what there was before the change that waits. */
+	{ "pending", "", { "keep", "blocked" }, "DMA-FQ", "blocked", "DMA", 0, 0, "enforce", "wait",
+	  "0000:01:00.1 must be for DMA-FQ, too: [gpu] (/p/50-gpu.conf:3) asks for blocked" },
+	/* And one that has what it keeps. */
+	{ "compliant", "", { "keep", "DMA-FQ" }, "DMA-FQ", "DMA-FQ", "DMA", 0, 0, NULL, NULL, NULL },
+	/* By 'set', without rules and beside some. */
+	{ "compliant", "", { NULL, NULL }, "identity", "identity", "DMA", 1, 0, NULL, NULL,
+	  "'iommu-policyctl restore 12' takes it back" },
+	{ "compliant", "", { "DMA", NULL }, "identity", "identity", "DMA", 1, 0, NULL, NULL,
+	  "'iommu-policyctl restore 12' brings DMA back" },
+	{ "compliant", "", { "keep", NULL }, "blocked", "blocked", "DMA", 1, 0, NULL, NULL,
 	  "'iommu-policyctl restore 12'" },
-	{ "compliant", "", "", { "DMA", NULL }, "identity", "identity", true,
-	  "'iommu-policyctl restore 12'" },
-	{ "compliant", "", "DMA was set at run time", { "DMA-FQ", NULL }, "DMA", "DMA", true,
-	  "'iommu-policyctl restore 12'" },
-	{ "compliant", "", "", { "identity", NULL }, "identity", "identity", true,
-	  "'iommu-policyctl restore 12'" },
-	{ "compliant", "", "", { "DMA", NULL }, "identity", "DMA", false,
-	  "'iommu-policyctl apply 12'" },
-	{ "pending", "", "waits", { "identity", "identity" }, "DMA", "identity", false,
+	/* By 'restore': another one would do nothing. */
+	{ "compliant", "", { "DMA-FQ", NULL }, "DMA", "DMA", "DMA", 1, 0, NULL, NULL,
+	  "a change of the group's rules or another 'set' ends that" },
+	/* What waits, for the driver and for other things. */
+	{ "pending", "", { "identity", "identity" }, "DMA", "identity", "DMA", 0, 0, "enforce",
+	  "wait", "apply --rebind 12" },
+	{ "pending", "", { "DMA", "DMA" }, "DMA", "DMA", "DMA", 0, 0, "enforce", "wait",
 	  "apply --rebind 12" },
-	{ "pending", BUS_ERROR_IN_USE, "mounted", { "identity", "identity" }, "DMA", "identity",
-	  false, "stop what uses it" },
-	{ "refused", BUS_ERROR_IN_USE, "mounted", { "identity", "identity" }, "DMA", "identity",
-	  false, "stop what uses it" },
-	{ "refused", BUS_ERROR_UNTRUSTED, "why", { "identity", "identity" }, "DMA", "identity",
-	  false, "'force = yes' in [gpu] (/p/50-gpu.conf:3)" },
-	{ "refused", BUS_ERROR_REQUIRES_DIRECT, "why", { "blocked", NULL }, "DMA", "blocked",
-	  false, "not possible" },
-	{ "refused", "org.iommupolicy1.Error.KernelRefused", "why", { "identity", "identity" },
-	  "DMA", "identity", false, "IOMMU_GROUP=12" },
-	{ "user-owned", "org.iommupolicy1.Error.UserOwned", "why", { "identity", "identity" },
-	  "DMA", "identity", false, "stop the guest" },
-	{ "failed", "org.iommupolicy1.Error.Timeout", "why", { "identity", "identity" }, "DMA",
-	  "identity", false, "IOMMU_GROUP=12" },
+	{ "pending", "", { "DMA", NULL }, "DMA", "DMA", "DMA", 0, 0, "enforce", "nothing",
+	  "modprobe" },
+	{ "pending", "", { "identity", "identity" }, "DMA", "identity", "DMA", 0, 0, "audit",
+	  "transaction", "Mode=enforce" },
+	{ "pending", "", { "identity", "identity" }, "DMA", "identity", "DMA", 0, 0, "audit", "wait",
+	  "Mode=enforce" },
+	/* An earlier change of the same devices: it goes on by itself. */
+	{ "pending", "", { "identity", "identity" }, "DMA", "identity", "DMA", 0, 0, "enforce",
+	  "transaction", NULL },
+	{ "pending", BUS_ERROR_IN_USE, { "identity", "identity" }, "DMA", "identity", "DMA", 0, 0,
+	  "enforce", "transaction", "stop what uses it" },
+	/* Drift: the type, a driver, the claim of a quarantine with a rule and without. */
+	{ "pending", "", { "DMA", NULL }, "identity", "DMA", "DMA", 0, 1, "enforce", "transaction",
+	  "'iommu-policyctl apply 12' brings back" },
+	{ "pending", "", { "DMA", NULL }, "identity", "DMA", "DMA", 0, 1, "enforce", "wait",
+	  "'iommu-policyctl apply --rebind 12'" },
+	{ "pending", "", { "DMA", NULL }, "identity", "DMA", "DMA", 0, 1, "audit", "transaction",
+	  "Mode=enforce" },
+	{ "pending", "", { "blocked", NULL }, "blocked", "blocked", "DMA", 0, 1, "enforce",
+	  "nothing", "'iommu-policyctl apply 12'" },
+	{ "refused", BUS_ERROR_IN_USE, { "identity", "identity" }, "DMA", "identity", "DMA", 0, 0,
+	  NULL, NULL, "stop what uses it" },
+	{ "refused", BUS_ERROR_UNTRUSTED, { "identity", "identity" }, "DMA", "identity", "DMA", 0, 0,
+	  NULL, NULL, "'force = yes' in [gpu] (/p/50-gpu.conf:3)" },
+	{ "refused", BUS_ERROR_REQUIRES_DIRECT, { "blocked", NULL }, "DMA", "blocked", "DMA", 0, 0,
+	  NULL, NULL, "not possible" },
+	{ "refused", "org.iommupolicy1.Error.KernelRefused", { "identity", "identity" }, "DMA",
+	  "identity", "DMA", 0, 0, NULL, NULL, "IOMMU_GROUP=12" },
+	{ "user-owned", "org.iommupolicy1.Error.UserOwned", { "identity", "identity" }, "DMA",
+	  "identity", "DMA", 0, 0, NULL, NULL, "stop the guest" },
+	{ "failed", "org.iommupolicy1.Error.Timeout", { "identity", "identity" }, "DMA", "identity",
+	  "DMA", 0, 0, NULL, NULL, "IOMMU_GROUP=12" },
 };
 
 START_TEST(verdict_advises)
@@ -186,21 +224,25 @@ START_TEST(verdict_advises)
 	make(&f);
 	f.group.state = TEXT(advices[_i].state);
 	f.group.error_name = TEXT(advices[_i].error);
-	f.group.reason = TEXT(advices[_i].reason);
 	f.group.type = TEXT(advices[_i].type);
+	f.group.boot_type = TEXT(advices[_i].boot_type);
 	f.group.target = TEXT(advices[_i].target);
+	f.group.set_at_run_time = advices[_i].set;
+	f.group.drifted = advices[_i].drifted;
 	f.group.n_rules = 0;
 	for (size_t i = 0; i < 2; i++) {
 		if (!advices[_i].wishes[i])
 			continue;
 		wish(&f, i, advices[_i].wishes[i]);
 		/* As the daemon has it: the rules that are for the target, if rules decide. */
-		if (!advices[_i].by_hand && streq(advices[_i].wishes[i], f.group.target))
+		if (!advices[_i].set && streq(advices[_i].wishes[i], f.group.target))
 			f.group.n_rules = 1;
 	}
 
 	ck_assert_int_eq(verdict_reach(&f.group, &verdict), 0);
-	ck_assert_int_eq(verdict.by_hand, advices[_i].by_hand);
+	ck_assert_int_eq(verdict.by_hand, advices[_i].set);
+	verdict.mode = advices[_i].mode;
+	verdict.way = advices[_i].way;
 	ck_assert_int_eq(verdict_advise(&verdict, &f.devices[0], &advice), 0);
 	if (advices[_i].first) {
 		ck_assert_ptr_nonnull(advice);
@@ -226,6 +268,7 @@ START_TEST(builtin_drivers)
 	f.group.target = TEXT("identity");
 	f.group.reason = TEXT("waits for driver nvme; it is built into the kernel");
 	ck_assert_int_eq(verdict_reach(&f.group, &verdict), 0);
+	verdict.way = "wait";
 	ck_assert_int_eq(verdict_advise(&verdict, &f.devices[0], &advice), 0);
 	while (advice[n])
 		n++;
@@ -279,7 +322,11 @@ START_TEST(agent)
 {
 	struct ctl ctl = { 0 };
 
+#if ENABLE_POLKIT
 	ck_assert(agent_wanted(&ctl, 1000, true));
+#else
+	ck_assert(!agent_wanted(&ctl, 1000, true));
+#endif
 	ck_assert(!agent_wanted(&ctl, 0, true));
 	ck_assert(!agent_wanted(&ctl, 1000, false));
 	ctl.arguments.host = "box";
@@ -370,6 +417,28 @@ START_TEST(documents)
 }
 END_TEST
 
+/* What a terminal may obey is escaped in documents, and means the same to a program. */
+START_TEST(documents_are_harmless)
+{
+	static const char text[] = "a\x1b[1m\x7f\xc2\x9b\xe2\x80\xae\xf3\xa0\x80\x81\u00e9\u65e5z\n";
+	struct ctl ctl = { .arguments.json = JSON_SHORT };
+	json_object *document = json_object_new_object();
+	struct json_builder b = { 0 };
+	char printed[256];
+	FILE *keep = stdout;
+
+	json_add_text(&b, document, "text", text);
+	stdout = fmemopen(printed, sizeof(printed), "w");
+	ck_assert_int_eq(json_print(&ctl, &b, document), EXIT_CODE_DONE);
+	fclose(stdout);
+	stdout = keep;
+	ck_assert_str_eq(printed, "{\"text\":\"a\\u001b[1m\\u007f\\u009b\\u202e\\udb40\\udc01\u00e9\u65e5z\\n\"}\n");
+	document = json_tokener_parse(printed);
+	ck_assert_str_eq(json_object_get_string(json_object_object_get(document, "text")), text);
+	json_object_put(document);
+}
+END_TEST
+
 START_TEST(options_in_order)
 {
 	size_t n = 0;
@@ -398,6 +467,7 @@ int main(void)
 	tcase_add_test(tc, content);
 	tcase_add_test(tc, property_keys);
 	tcase_add_test(tc, documents);
+	tcase_add_test(tc, documents_are_harmless);
 	tcase_add_test(tc, options_in_order);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
+#include <glob.h>
+#include <signal.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "ctl/draft.h"
@@ -16,6 +19,7 @@
 #define SECOND "0000:3b:00.1"
 
 static struct machine machine;
+static const struct ctl ctl;
 
 static void machine_make(void)
 {
@@ -29,6 +33,9 @@ static void machine_make(void)
 		  "kernel/iommu_groups/12/reserved_regions");
 	fake_device("0000:3c:00.0", 12, NULL);
 	fake_file("removable\n", "devices/pci0000:00/0000:00:1c.0/0000:3c:00.0/removable");
+	fake_group(15, "DMA");
+	fake_device("0000:3d:00.0", 15, NULL);
+	fake_file("0x060400\n", "devices/pci0000:00/0000:00:1c.0/0000:3d:00.0/class");
 	ck_assert_int_eq(machine_read(&machine), 0);
 }
 
@@ -42,7 +49,7 @@ START_TEST(machine_facts)
 {
 	const struct group_facts *facts;
 
-	ck_assert_uint_eq(machine.n_groups, 2);
+	ck_assert_uint_eq(machine.n_groups, 3);
 	ck_assert_ptr_null(machine_group(&machine, 1));
 	facts = machine_group_facts(machine_group(&machine, 7));
 	ck_assert_uint_eq(facts->n_devices, 2);
@@ -99,6 +106,11 @@ static const struct {
 	{ 12, "[a]\nmatch-class = 02\ndomain = auto\n", "identity", "compliant", "nothing",
 	  "type at boot is not known", "[a] " },
 	{ 12, "[a]\nmatch-class = 02\ndomain = DMA\n", "DMA", "compliant", "write", "wished", "[a] " },
+	/* A bridge alone, which can have any type but that. */
+	{ 15, "[a]\nmatch-address = 0000:3d:00.0\ndomain = blocked\n", "blocked", "refused", "nothing",
+	  "nothing but bridges", "[a] " },
+	{ 15, "[a]\nmatch-address = 0000:3d:00.0\ndomain = identity\n", "identity", "compliant", "write",
+	  "wished", "[a] " },
 };
 
 START_TEST(side)
@@ -120,6 +132,56 @@ START_TEST(side)
 	ck_assert_msg(strncmp(origin, sides[_i].origin, strlen(sides[_i].origin)) == 0, "%s", origin);
 	if (got->n_rules > 0)
 		ck_assert_msg(strstr(origin, "/test.conf:1") != NULL, "%s", origin);
+}
+END_TEST
+
+/* Of group 7 in force: [a] with these words for its first device, [b] with DMA for the second. */
+static const struct {
+	const char *first, *candidate, *files;
+	bool stays;
+} stays[] = {
+#define B "\n[b]\nmatch-address = " SECOND "\ndomain = DMA\n"
+#define A "[a]\nmatch-address = " FIRST "\ndomain = DMA-FQ\n"
+	{ "a", A B, A B, true },
+	{ "a", "# elsewhere\n\n" A "description = other\n" B, A B, true },
+	{ "a", B A, NULL, true },
+	/* Without the files, and where they have another rule by now, what the bus tells has to do. */
+	{ "a", A "rebind = always\n" B, NULL, true },
+	{ "a", A "rebind = always\n" B, "[c]\nmatch-class = 02\ndomain = DMA\n", true },
+	{ "a", A "rebind = always\n" B, A B, false },
+	{ "a", A "force = yes\n" B, A B, false },
+	{ "a", A "driver = vfio-pci\n" B, A B, false },
+	{ "a", A, A B, false },
+	{ "a", B, A B, false },
+	{ "a", "# nothing\n", A B, false },
+	{ "a", A B "[z]\nmatch-address = " FIRST "\ndomain = DMA-FQ\n", A B, false },
+	{ "a", "[a]\nmatch-address = " FIRST "\ndomain = identity\n" B, A B, false },
+	/* No rule for the first one. */
+	{ NULL, B, B, true },
+	{ NULL, A B, B, false },
+#undef A
+#undef B
+};
+
+START_TEST(rules_stay)
+{
+	struct model_device devices[] = {
+		{ .address = (char *)SECOND, .rule = { .name = (char *)"b" }, .wish = (char *)"DMA" },
+		{ .address = (char *)FIRST,
+		  .rule = { .name = (char *)str_or(stays[_i].first, "") },
+		  .wish = (char *)(stays[_i].first ? "DMA-FQ" : "") },
+	};
+	struct model_device *members[] = { &devices[0], &devices[1] };
+	struct model_group known = { .id = 7, .devices = members, .n_devices = 2 };
+	_cleanup_(policy_freep) struct policy *candidate = parse(stays[_i].candidate);
+	_cleanup_(policy_freep) struct policy *files =
+		stays[_i].files ? parse(stays[_i].files) : NULL;
+	const struct machine_group *group = machine_group(&machine, 7);
+
+	ck_assert_int_eq(plan_rules_stay(group, &known, files, candidate), stays[_i].stays);
+	/* One came or went: the daemon will have decided anew by then. */
+	known.n_devices = 1;
+	ck_assert(!plan_rules_stay(group, &known, files, candidate));
 }
 END_TEST
 
@@ -204,15 +266,15 @@ START_TEST(draft)
 
 	ck_assert_int_ge(asprintf(&path, "%s/file", fake_sysfs_root()), 0);
 	/* Hidden until it is committed, and gone if it is not. */
-	ck_assert_int_eq(draft_write(&d, path, mine, DRAFT_OVER_OWN), 0);
+	ck_assert_int_eq(draft_write(&ctl, &d, path, mine, DRAFT_OVER_OWN), 0);
 	ck_assert_int_lt(access(path, F_OK), 0);
 	ck_content(d.temporary, mine);
 	ck_assert_ptr_nonnull(strstr(d.temporary, "/.file."));
 	draft_clear(&d);
 
 	mask = umask(077);
-	ck_assert_int_eq(draft_write(&d, path, mine, DRAFT_OVER_OWN), 0);
-	ck_assert_int_eq(draft_commit(&d), 0);
+	ck_assert_int_eq(draft_write(&ctl, &d, path, mine, DRAFT_OVER_OWN), 0);
+	ck_assert_int_eq(draft_commit(&ctl, &d), 0);
 	umask(mask);
 	draft_clear(&d);
 	ck_content(path, mine);
@@ -220,32 +282,84 @@ START_TEST(draft)
 	ck_assert_int_eq(st.st_mode & 07777, 0644);
 
 	/* What begins as it does it may replace; where it must be new, not even that. */
-	ck_assert_int_eq(draft_write(&d, path, again, DRAFT_OVER_NOTHING), EXIT_CODE_FAILED);
+	ck_assert_int_eq(draft_write(&ctl, &d, path, again, DRAFT_OVER_NOTHING), EXIT_CODE_FAILED);
 	draft_clear(&d);
-	ck_assert_int_eq(draft_write(&d, path, again, DRAFT_OVER_OWN), 0);
+	ck_assert_int_eq(draft_write(&ctl, &d, path, again, DRAFT_OVER_OWN), 0);
 	ck_assert(d.replaces);
-	ck_assert_int_eq(draft_commit(&d), 0);
+	ck_assert_int_eq(draft_commit(&ctl, &d), 0);
 	draft_clear(&d);
 	ck_content(path, again);
-	ck_assert_int_eq(draft_write(&d, path, other, DRAFT_OVER_OWN), EXIT_CODE_FAILED);
+	ck_assert_int_eq(draft_write(&ctl, &d, path, other, DRAFT_OVER_OWN), EXIT_CODE_FAILED);
 	draft_clear(&d);
 	ck_content(path, again);
-	ck_assert_int_eq(draft_write(&d, path, other, DRAFT_OVER_ANY), 0);
-	ck_assert_int_eq(draft_commit(&d), 0);
+	ck_assert_int_eq(draft_write(&ctl, &d, path, other, DRAFT_OVER_ANY), 0);
+	ck_assert_int_eq(draft_commit(&ctl, &d), 0);
 	draft_clear(&d);
 	ck_content(path, other);
 
 	/* Whoever comes between is not written over either. */
 	unlink(path);
-	ck_assert_int_eq(draft_write(&d, path, mine, DRAFT_OVER_OWN), 0);
+	ck_assert_int_eq(draft_write(&ctl, &d, path, mine, DRAFT_OVER_OWN), 0);
 	fake_file(other, "file");
-	ck_assert_int_eq(draft_commit(&d), EXIT_CODE_FAILED);
+	ck_assert_int_eq(draft_commit(&ctl, &d), EXIT_CODE_FAILED);
 	draft_clear(&d);
 	ck_content(path, other);
+	/* Nor one who has made the file his own since, by its first line. */
+	fake_file(mine, "file");
+	ck_assert_int_eq(draft_write(&ctl, &d, path, again, DRAFT_OVER_OWN), 0);
+	fake_file(other, "file");
+	ck_assert_int_eq(draft_commit(&ctl, &d), EXIT_CODE_FAILED);
+	draft_clear(&d);
+	ck_content(path, other);
+	/* A file that has gone meanwhile is no longer replaced. */
+	fake_file(mine, "file");
+	ck_assert_int_eq(draft_write(&ctl, &d, path, again, DRAFT_OVER_OWN), 0);
+	unlink(path);
+	ck_assert_int_eq(draft_commit(&ctl, &d), 0);
+	ck_assert(!d.replaces);
+	draft_clear(&d);
+	ck_content(path, again);
 	unlink(path);
 	ck_assert_int_eq(symlink("/dev/null", path), 0);
-	ck_assert_int_eq(draft_write(&d, path, mine, DRAFT_OVER_ANY), EXIT_CODE_FAILED);
+	ck_assert_int_eq(draft_write(&ctl, &d, path, mine, DRAFT_OVER_ANY), EXIT_CODE_FAILED);
 	draft_clear(&d);
+}
+END_TEST
+
+/* Who interrupts a command leaves nothing behind, and who ignores a signal goes on doing so. */
+START_TEST(draft_interrupted)
+{
+	static const int numbers[] = { SIGHUP, SIGINT, SIGTERM };
+	_cleanup_free_ char *path = NULL, *pattern = NULL;
+	struct draft d;
+	glob_t left;
+	int status;
+	pid_t pid;
+
+	ck_assert_int_ge(asprintf(&path, "%s/file", fake_sysfs_root()), 0);
+	ck_assert_int_ge(asprintf(&pattern, "%s/.file.*", fake_sysfs_root()), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct sigaction action;
+
+		signal(numbers[_i], SIG_IGN);
+		if (draft_write(&ctl, &d, path, "x\n", DRAFT_OVER_NOTHING) != 0)
+			_exit(1);
+		raise(numbers[_i]);
+		draft_clear(&d);
+		sigaction(numbers[_i], NULL, &action);
+		if (action.sa_handler != SIG_IGN)
+			_exit(2);
+		signal(numbers[_i], SIG_DFL);
+		if (draft_write(&ctl, &d, path, "x\n", DRAFT_OVER_NOTHING) != 0 ||
+		    access(d.temporary, F_OK) < 0)
+			_exit(3);
+		raise(numbers[_i]);
+		_exit(4);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == numbers[_i], "%x", status);
+	ck_assert_int_eq(glob(pattern, 0, NULL, &left), GLOB_NOMATCH);
 }
 END_TEST
 
@@ -260,15 +374,24 @@ static char *write_metrics(const struct metrics *metrics)
 	return text;
 }
 
+static void ck_sample(json_object *samples, size_t i, const char *wanted)
+{
+	ck_assert_str_eq(json_object_to_json_string_ext(json_object_array_get_idx(samples, i),
+							JSON_C_TO_STRING_NOSLASHESCAPE),
+			 wanted);
+}
+
 START_TEST(metrics_text)
 {
 	struct model_group groups[] = {
 		{ .state = "compliant", .type = "DMA", .reason = "" },
 		{ .state = "compliant", .type = "DMA", .reason = "" },
-		{ .state = "pending", .type = "identity", .reason = "drifted: somebody else wrote it" },
-		{ .state = "asleep", .type = "", .reason = "" },
+		{ .state = "pending", .type = "identity", .reason = "wished", .drifted = true },
+		/* Of a quarantine whose claim somebody ended, and that no rule wishes any more. */
+		{ .state = "unmanaged", .type = "blocked", .reason = "no rule", .drifted = true },
+		{ .state = "asleep", .type = "", .reason = "drifted: not a word that counts" },
 	};
-	struct metrics_transactions transactions[] = { { "applied", 3, 1250001 }, { "odd\"\\\n", 0, 0 } };
+	struct metrics_transactions transactions[] = { { "applied", 3, 1250001 }, { "odd\"\\\n\x1b", 0, 0 } };
 	struct metrics metrics = {
 		.up = true,
 		.model = { .groups = groups,
@@ -286,18 +409,35 @@ START_TEST(metrics_text)
 		"iommu_policy_groups{state=\"compliant\",type=\"DMA\"} 2\n",
 		"iommu_policy_groups{state=\"failed\",type=\"DMA\"} 0\n",
 		"iommu_policy_groups{state=\"asleep\",type=\"unknown\"} 1\n",
-		"iommu_policy_drifted_groups 1\n",
+		"iommu_policy_drifted_groups 2\n",
 		"iommu_policy_transactions_total{result=\"applied\"} 3\n",
 		"iommu_policy_transaction_seconds_total{result=\"applied\"} 1.250001\n",
-		"iommu_policy_transactions_total{result=\"odd\\\"\\\\\\n\"} 0\n",
+		"iommu_policy_transactions_total{result=\"odd\\\"\\\\\\\\x0a\\\\x1b\"} 0\n",
 		"iommu_policy_generation 4\n",
 		"iommu_policy_errors 2\n",
 		"iommu_policy_reloads_total{result=\"failed\"} 1\n",
 	};
 	_cleanup_free_ char *text = write_metrics(&metrics), *down = NULL;
+	json_object *samples = json_object_new_array();
+	struct json_builder b = { 0 };
+	size_t n = 0;
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
 		ck_assert_msg(strstr(text, lines[i]) != NULL, "%s: %s", lines[i], text);
+	metrics_document(&b, samples, &metrics);
+	ck_assert(!b.failed);
+	/* As many as there are lines that are no comments, with the same in them. */
+	for (const char *c = text; c && *c; c = strchr(c, '\n') + 1)
+		n += *c != '#';
+	ck_assert_uint_eq(json_object_array_length(samples), n);
+	ck_sample(samples, 0, "{\"name\":\"iommu_policy_up\",\"labels\":{},\"value\":1}");
+	ck_sample(samples, 1,
+		  "{\"name\":\"iommu_policy_info\",\"labels\":{\"version\":\"0.1\",\"mode\":\"audit\","
+		  "\"backend\":\"sysfs\"},\"value\":1}");
+	ck_sample(samples, n - 6,
+		  "{\"name\":\"iommu_policy_transaction_seconds_total\","
+		  "\"labels\":{\"result\":\"applied\"},\"value\":1.250001}");
+	json_object_put(samples);
 	metrics.up = false;
 	down = write_metrics(&metrics);
 	ck_assert_msg(strstr(down, "\niommu_policy_up 0\n") != NULL, "%s", down);
@@ -318,8 +458,10 @@ int main(void)
 	tcase_add_checked_fixture(fake, machine_make, machine_unmake);
 	tcase_add_test(fake, machine_facts);
 	tcase_add_loop_test(fake, side, 0, (int)ARRAY_SIZE(sides));
+	tcase_add_loop_test(fake, rules_stay, 0, (int)ARRAY_SIZE(stays));
 	tcase_add_test(fake, rule_text);
 	tcase_add_test(fake, draft);
+	tcase_add_loop_test(fake, draft_interrupted, 0, 3);
 	suite_add_tcase(suite, fake);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -231,6 +231,23 @@ START_TEST(a_terminal_gets_all)
 }
 END_TEST
 
+static void of_groups(void)
+{
+	log_group(LOG_WARNING, 7, "cannot be %s", "read");
+	log_group(LOG_DEBUG, 7, "not at this level");
+}
+
+START_TEST(a_group_is_named)
+{
+	_cleanup_free_ char *text = NULL;
+
+	log_set_console(true);
+	text = said(of_groups);
+	ck_assert_str_eq(text, "<4>iommu-policyd: Group 7: cannot be read\n");
+	log_set_console(false);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("log");
@@ -252,6 +269,7 @@ int main(void)
 	tcase_add_test(tc, more_groups_than_buckets);
 	tcase_add_test(tc, more_floods_than_buckets);
 	tcase_add_test(tc, a_terminal_gets_all);
+	tcase_add_test(tc, a_group_is_named);
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -22,12 +22,19 @@ static void note_question(struct fake_bus *fake, sd_bus_message *message)
 	snprintf(fake->action, sizeof(fake->action), "%s", action);
 }
 
+static int is_allowed(const struct fake_bus *fake)
+{
+	return fake->allowed || (fake->allowed_action && strcmp(fake->action, fake->allowed_action) == 0);
+}
+
 static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *error)
 {
 	struct fake_bus *fake = userdata;
 
 	if (sd_bus_message_is_method_call(message, DRIVER, "GetConnectionUnixUser")) {
 		fake->n_users++;
+		if (fake->user_silent)
+			return 1;
 		if (fake->user_error)
 			return sd_bus_error_setf(error, fake->user_error, "no such name");
 		return sd_bus_reply_method_return(message, "u", fake->uid);
@@ -39,7 +46,8 @@ static int on_message(sd_bus_message *message, void *userdata, sd_bus_error *err
 			return 1;
 		if (fake->polkit_error)
 			return sd_bus_error_setf(error, fake->polkit_error, "no polkit");
-		return sd_bus_reply_method_return(message, "(bba{ss})", fake->allowed, fake->challenge, 0);
+		return sd_bus_reply_method_return(message, "(bba{ss})", is_allowed(fake),
+						  fake->challenge, 0);
 	}
 	if (sd_bus_message_is_method_call(message, NULL, "CancelCheckAuthorization")) {
 		fake->n_cancelled++;
@@ -101,7 +109,7 @@ static int on_answer(sd_bus_message *message, void *userdata, sd_bus_error *ret_
 	return 0;
 }
 
-static void append_empty(sd_bus_message *message, const char *signature)
+static void append_empty(sd_bus_message *message, const char *signature, const char *option)
 {
 	int r = 0;
 
@@ -111,7 +119,8 @@ static void append_empty(sd_bus_message *message, const char *signature)
 		} else if (*c == 's') {
 			r = sd_bus_message_append(message, "s", "");
 		} else if (strncmp(c, "a{sv}", 5) == 0) {
-			r = sd_bus_message_append(message, "a{sv}", 0);
+			r = option ? sd_bus_message_append(message, "a{sv}", 1, option, "b", true) :
+				     sd_bus_message_append(message, "a{sv}", 0);
 			c += 4;
 		} else {
 			ck_abort_msg("no value is known here for %s", c);
@@ -144,7 +153,7 @@ void fake_bus_call(struct fake_bus *fake, const char *sender, const char *interf
 {
 	sd_bus_message *message = make_call(fake, sender, BUS_ROOT, interface, member);
 
-	append_empty(message, signature);
+	append_empty(message, signature, fake->option);
 	send_call(fake, message, answer);
 }
 
@@ -168,7 +177,7 @@ void fake_bus_set(struct fake_bus *fake, const char *sender, const char *path, c
 	if (text)
 		ck_assert_int_ge(sd_bus_message_append(message, "s", text), 0);
 	else
-		append_empty(message, signature);
+		append_empty(message, signature, NULL);
 	ck_assert_int_ge(sd_bus_message_close_container(message), 0);
 	send_call(fake, message, answer);
 }

@@ -12,10 +12,13 @@ struct fake_bus {
 	struct manager m;
 	sd_bus *peer;
 	uint32_t uid; /* of whoever calls */
+	const char *option; /* that options have, as true; NULL: they are empty */
 	const char *user_error; /* of the question who that is; NULL: it is answered */
 	const char *polkit_error; /* of the question to polkit; NULL: it is answered */
 	int allowed, challenge; /* polkit's answer */
+	const char *allowed_action; /* … but for this action, which is allowed */
 	bool silent; /* polkit leaves what it is asked unanswered */
+	bool user_silent; /* the bus leaves unanswered who calls */
 	unsigned n_users, n_checks, n_cancelled;
 	char action[64]; /* what polkit was asked last */
 	unsigned flags; /* … with these */

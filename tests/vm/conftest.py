@@ -10,6 +10,7 @@ fails, unless it is marked as strict.
 
 from __future__ import annotations
 
+import dataclasses
 import re
 import shutil
 import sys
@@ -43,6 +44,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
                     'with commas, or all')
     group.addoption('--destdir', default=None, help="a tree made by 'make "
                     "install DESTDIR='; by default it is made here")
+    group.addoption('--bus', choices=['daemon', 'broker'], default=None,
+                    help='every guest has dbus-daemon, or dbus-broker')
     group.addoption('--retry-once', action='store_true', help='a test that '
                     'fails runs once more, on a new machine; the summary has '
                     'its first failure')
@@ -160,6 +163,7 @@ class Machines:
         self.destdir = Path(destdir).resolve() if destdir else None
         self.trees: dict[tuple[str, ...], Path | None] = {}
         self.logs = cache.own() / 'logs'
+        self.bus = config.getoption('--bus')
         self.running: dict[tuple[str, str], VM] = {}
 
     def tree(self, release: str, *options: str) -> Path | None:
@@ -173,6 +177,8 @@ class Machines:
 
     def boot(self, topology: Topology, release: str, name: str) -> VM:
         folder = self.logs / release / name
+        if self.bus:
+            topology = dataclasses.replace(topology, bus=self.bus)
         again = 1
         while folder in _used:
             again += 1

@@ -12,9 +12,13 @@ from vmtest.bus import device_path, group_path
 
 # A person who may do everything here; polkit knows people by their names.
 OPERATOR = 'games'
+# And one who may only apply the policy.
+APPLIER = 'news'
 RULE = '''polkit.addRule(function(action, subject) {
     if (action.id.indexOf("org.iommupolicy1.") == 0 &&
         subject.user == "games")
+        return polkit.Result.YES;
+    if (action.id == "org.iommupolicy1.apply" && subject.user == "news")
         return polkit.Result.YES;
 });
 '''
@@ -134,6 +138,19 @@ def test_whom_polkit_allows_it(vm):
     # And what makes no sense does not for those who may, either.
     name, message = set_level(vm, 'loud', user=OPERATOR)
     assert name.endswith('.InvalidArgs') and 'notice' in message
+
+
+def test_force_is_an_action_besides(vm):
+    number = vm.group_of('nic')
+
+    def apply(**options):
+        return policyd.calls(vm, [
+            ('ApplyGroup', 'ua{sv}', [number, options]),
+            ('Apply', 'a{sv}', [options])], user=APPLIER)
+    assert apply() == apply(rebind=YES) == [('', '')] * 2
+    refused(apply(force=YES))
+    assert policyd.call(vm, 'ApplyGroup', 'ua{sv}', number, {'force': YES},
+                        user=OPERATOR) == ('', '')
 
 
 def test_a_password_that_nobody_can_be_asked_for(vm):

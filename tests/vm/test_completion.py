@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -36,6 +37,8 @@ def verbs(vm) -> list[str]:
 @pytest.mark.parametrize('shell', ['bash', 'zsh'])
 def test_completion(vm, shell):
     nic, disk, number = vm.address('nic'), vm.address('n0'), vm.group_of('nic')
+    vm.policy('50-disk.conf', '[disk]\nmatch-class = 0108\ndomain = DMA\n')
+    vm.policy('60-nic.conf', '[nic]\nmatch-class = 0200\ndomain = keep\n')
     vm.run('mkdir -p /run/files/folder && '
            'touch /run/files/one.conf /run/files/two.conf')
     lines = {
@@ -52,6 +55,8 @@ def test_completion(vm, shell):
         f'apply {nic[:-1]}': [nic],
         f'set {number} ': ['identity', 'DMA-FQ', 'auto', 'blocked'],
         f'set --force {number} bl': ['blocked'],
+        # Those in force, wherever one is.
+        'check ': ['50-disk.conf', '60-nic.conf'],
         'check /run/files/': ['one.conf', 'two.conf', 'folder'],
         'generate /run/files/': ['one.conf', 'folder'],
         'log-level ': ['debug', 'warning'],
@@ -67,5 +72,9 @@ def test_completion(vm, shell):
     finally:
         vm.run(f'systemctl start {policyd.UNIT}')
     assert '--policy-dir' not in found[f'{CTL} set --']
-    # Only devices, not the groups that are numbers.
-    assert f'\n{number}\n' not in found[f'{CTL} explain ']
+    # Only devices, not the groups that are numbers; zsh says of a device
+    # which group it is in.
+    offered = found[f'{CTL} explain '].split('explain ', 1)[1]
+    before = r'^\s*' if shell == 'zsh' else r'(?<![\w:.])'
+    assert not re.search(rf'{before}{number}(?![\w:.])', offered,
+                         re.MULTILINE)

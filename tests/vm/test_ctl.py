@@ -78,17 +78,26 @@ def test_status(vm):
 @pytest.mark.parametrize('columns', [40, 80, 120, 200])
 def test_widths(vm, columns):
     """No line is wider than the terminal, and each group has its line."""
-    for words in ['status', 'list', 'list --tree', 'list devices']:
+    disk = vm.group_of('disk')
+    for words in ['status', 'list', 'list --tree', 'list devices', 'plan',
+                  f'show {disk}', f'show {vm.address("disk")}', 'apply',
+                  f'explain {vm.address("disk")}']:
         text = terminal(vm, f'{words} --no-pager', columns,
-                        'SYSTEMD_COLORS=0')
+                        'SYSTEMD_COLORS=0', 3 if words == 'apply' else 0)
         lines = text.splitlines()
-        limit = 80 if words == 'list devices' else columns
-        assert all(len(line) <= max(columns, limit) for line in lines), text
-        if words != 'list devices':
+        # Where a rule is, explain does not cut.
+        whole = words.startswith('explain')
+        assert all(len(line) <= columns or whole and '.conf:' in line
+                   for line in lines), text
+        if words in ('status', 'list', 'list --tree'):
             for group in vm.groups():
                 assert any(line.split()[:1] == [str(group)]
                            or line.startswith(f'Group {group}:')
                            for line in lines), (group, text)
+        if words == 'list devices':
+            assert [line.split()[0] for line in lines].count(
+                vm.address('disk')[5:] if columns == 40
+                else vm.address('disk')) == 1, text
     wide = ctl(vm, 'status').stdout
     assert max(map(len, wide.splitlines())) > 80, 'a pipe gets all'
 
@@ -105,7 +114,10 @@ def test_list(vm):
     devices = document(vm, 'list devices', [DEVICE])
     assert len(groups) == len(vm.groups())
     assert len(devices) == len(lines) - 1
+    # A group has its devices there in any case, which the man page says.
     assert document(vm, 'list groups --tree', [GROUP]) == groups
+    assert sum(len(group['devices']) for group in groups) == sum(
+        device['group'] is not None for device in devices)
 
 
 def test_tree(vm):
@@ -214,9 +226,31 @@ def test_set_and_restore(vm):
                                  'reason': found['results'][0]['reason']}]
     assert vm.type_of(number) == 'DMA-FQ'
     found = document(vm, f'explain {vm.address("old")}', EXPLANATION)
-    assert found['set_by_hand'] and 'restore' in found['advice'][0]
+    assert found['set_by_hand']
+    assert f"'iommu-policyctl restore {number}'" in found['advice'][0]
+    assert policyd.group(vm, number)['SetAtRunTime']
     document(vm, f'restore {number}', RESULTS)
     assert vm.type_of(number) == 'DMA'
+    assert not policyd.group(vm, number)['SetAtRunTime']
+
+
+def test_restore_beside_a_rule(vm):
+    """It stands until the rule changes, and says so."""
+    document(vm, f'restore {vm.group_of("nic")}', RESULTS)
+    assert vm.type_of('nic') == 'DMA'
+    try:
+        found = document(vm, f'explain {vm.address("nic")}', EXPLANATION)
+        assert found['set_by_hand'] and found['target'] == 'DMA'
+        assert 'its rules do not count' in found['advice'][0]
+        assert 'iommu-policyctl restore' not in found['advice'][0]
+        ctl(vm, 'reload')
+        group = policyd.wait_state(vm, 'nic', 'compliant', 'DMA')
+        assert group['SetAtRunTime'] and group['Rules'] == []
+    finally:
+        rules(vm, nic=None)
+        rules(vm, nic='domain = DMA-FQ\ndescription = fast\n')
+    group = policyd.wait_state(vm, 'nic', 'compliant', 'DMA-FQ')
+    assert not group['SetAtRunTime']
 
 
 def test_reload(vm):
@@ -412,10 +446,23 @@ def test_old_daemon(vm, tmp_path):
     try:
         vm.wait(f'busctl status {policyd.SERVICE} >/dev/null')
         for words in ['status', 'list', 'show 1', 'explain 00:00.0',
-                      'apply', 'reload', 'set 1 DMA', 'restore 1']:
+                      'apply', 'reload', 'set 1 DMA', 'restore 1',
+                      'set 1 DMA --permanent', 'generate', 'generate --all',
+                      'plan', f'plan --policy-dir={policyd.FOLDER}',
+                      'metrics']:
             result = ctl(vm, words, 1)
             assert 'the daemon is older than this command' in result.stderr
             assert 'systemctl restart iommu-policyd' in result.stderr
+            # What a fleet sees is that there is no daemon of use.
+            assert result.stdout.endswith('iommu_policy_up 0\n') \
+                if words == 'metrics' else result.stdout == '', words
+        # Of an interface that is not the daemon's own no version is asked.
+        assert 'systemctl restart iommu-policyd' in ctl(
+            vm, 'log-level', 1).stderr
+        monitor = vm.start('iommu-policyctl monitor')
+        vm.wait(lambda: 'following it' in monitor.peek().stdout,
+                what='the monitor')
+        monitor.stop()
     finally:
         job.stop()
         vm.run(f'systemctl unmask --runtime {UNIT} && '

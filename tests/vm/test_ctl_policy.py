@@ -221,6 +221,10 @@ def test_plan_in_audit_mode(vm, present):
         assert group['candidate']['way'] == 'transaction'
         same = groups(vm, f'--policy-dir={policyd.FOLDER}')
         assert not any(group['differs'] for group in same.values())
+        # Whatever it waits for, no driver that lets go changes anything.
+        assert '--rebind' not in ctl(vm, 'apply', vm.address('one'), status=3)
+        advice = document(vm, 'explain', vm.address('one'))['advice']
+        assert len(advice) == 1 and 'Mode=enforce' in advice[0]
     finally:
         vm.run(['rm', '-r', folder])
         vm.run(f'systemctl restart {policyd.UNIT}')
@@ -238,12 +242,32 @@ def test_plan_beside_what_was_set(vm):
     number = vm.group_of('n0')
     ctl(vm, 'set', address, 'DMA-FQ')
     try:
+        # No rule before and none after: it stays, as the daemon has it.
         group = groups(vm, candidate(vm, ''))[number]
         assert group['in_force']['set_by_hand']
-        assert group['differs']
+        assert group['candidate'] == group['in_force']
+        assert not group['differs']
+        rule = f'[disk]\nmatch-address = {address}\ndomain = DMA\n'
+        group = groups(vm, candidate(vm, rule))[number]
+        assert group['differs'] and group['candidate']['target'] == 'DMA'
         assert 'in force: set at run time' in ctl(
             vm, 'plan', f'--policy-dir={FOLDER}')
+
+        # Set beside that rule, it outlives the same rule and no other.
+        policyd.policies(vm, disk=rule)
+        policyd.wait_state(vm, 'n0', 'pending', 'DMA-FQ')
+        ctl(vm, 'set', address, 'DMA-FQ')
+        group = groups(vm, candidate(vm, f'# elsewhere\n{rule}'))[number]
+        assert group['in_force']['set_by_hand'] and not group['differs']
+        policyd.policies(vm, disk=f'# elsewhere\n{rule}')
+        assert policyd.group(vm, 'n0')['SetAtRunTime']
+        more = f'{rule}rebind = always\n'
+        assert groups(vm, candidate(vm, more))[number]['differs']
+        policyd.policies(vm, disk=more)
+        policyd.wait_state(vm, 'n0', 'compliant', 'DMA')
+        assert not policyd.group(vm, 'n0')['SetAtRunTime']
     finally:
+        policyd.policies(vm, disk=None)
         ctl(vm, 'restore', address)
 
 
@@ -285,8 +309,11 @@ def test_set_permanent(vm, clean):
     assert ctl(vm, 'plan', '--no-legend') == ''
 
     # Its own file it may replace; nothing else is left in the folder.
-    text = ctl(vm, 'set', address, 'DMA', '--permanent', '--rebind')
-    assert f'Replaced {path}.' in text
+    done = vm.run(['iommu-policyctl', 'set', address, 'DMA', '--permanent',
+                   '--rebind'])
+    assert f'Replaced {path}.' in done.stdout
+    assert f'{path} has rebind = always: later changes of the group unbind' \
+        in done.stderr
     assert vm.read(path).splitlines()[-1] == 'rebind = always'
     assert vm.type_of('n0') == 'DMA'
     assert vm.out(f'ls -A {policyd.FOLDER}').strip() == path.split('/')[-1]
@@ -312,6 +339,13 @@ def test_set_permanent_that_would_not_do(vm, clean):
         assert done.status == status, done
         assert vm.type_of('n0') == 'DMA'
         assert '.90-set' not in vm.out(f'ls -A {policyd.FOLDER}')
+        # A program need not read the sentence.
+        again = vm.run([*prefix, 'iommu-policyctl', 'set', address, 'DMA-FQ',
+                        '--permanent', '--json=short', *more], check=False)
+        assert (again.status, again.stderr) == (status, done.stderr)
+        error = json.loads(again.stdout)['error']
+        assert error['message'] in again.stderr
+        assert error['name'].startswith('org.freedesktop.DBus.Error.')
         return done.stderr
 
     assert 'do it as root' in refused(1, prefix=NOBODY)
@@ -348,6 +382,8 @@ def test_set_permanent_makes_the_folder(vm, clean):
 
 def test_generate(vm, clean):
     assert 'There is none' in ctl(vm, 'generate')
+    assert document(vm, 'generate') == {'file': None,
+                                        'policy': ctl(vm, 'generate')}
     ctl(vm, 'set', vm.address('n0'), 'DMA-FQ')
     ctl(vm, 'set', vm.address('left'), 'DMA-FQ')
     text = ctl(vm, 'generate', prefix=NOBODY)

@@ -19,6 +19,10 @@ def reason(vm):
     return vm.busctl_get(f'group/{vm.group_of("nic")}', 'Group', 'Reason')
 
 
+def drifted(vm):
+    return vm.busctl_get(f'group/{vm.group_of("nic")}', 'Group', 'Drifted')
+
+
 def rewrite_by_hand(vm, word):
     address, group = vm.address('nic'), vm.group_of('nic')
     vm.run(f'echo {address} > /sys/bus/pci/drivers/e1000e/unbind')
@@ -31,9 +35,12 @@ def test_shown_and_left_alone(vm):
     assert vm.type_of('nic') == 'identity'
     rewrite_by_hand(vm, 'DMA')
     vm.wait(lambda: 'drifted' in reason(vm), what='the drift to be seen')
-    assert state(vm) == 'pending'
+    assert state(vm) == 'pending' and drifted(vm)
     assert vm.type_of('nic') == 'DMA'
     assert vm.driver_of('nic') == 'e1000e'
+    number = vm.group_of('nic')
+    assert f"'iommu-policyctl apply {number}' brings back" in ' '.join(
+        vm.out(['iommu-policyctl', 'explain', vm.address('nic')]).split())
     entry = vm.journal('MESSAGE_ID=9a70026844df4e5ab0481086609514f5')[-1]
     assert entry['STATE'] == 'pending' and entry['IOMMU_GROUP'] == str(vm.group_of('nic'))
 
@@ -52,6 +59,7 @@ def test_an_unbind_alone_does_not_bring_it_back(vm):
 def test_reload_applies_it_again(vm):
     vm.run('systemctl reload iommu-policyd')
     vm.wait(lambda: state(vm) == 'compliant', what='the policy after a reload')
+    assert not drifted(vm)
     assert vm.type_of('nic') == 'identity'
     assert vm.driver_of('nic') == 'e1000e'
 

@@ -190,6 +190,9 @@ def test_the_rules_driver_is_not_loaded_yet(vm, rule, late):
                         what='the wrong driver')
         group = policyd.wait_state(vm, 'nic', 'pending', 'identity')
         assert 'modprobe vfio-pci' in group['Reason']
+        advice = vm.out(['iommu-policyctl', 'explain', address])
+        assert "load it ('modprobe')" in ' '.join(advice.split())
+        assert '--rebind' not in advice
         assert override(vm, address) == 'vfio-pci'
         assert vm.driver_of('nic') is None
         vm.run('modprobe vfio-pci')

@@ -151,3 +151,17 @@ def test_debug_leaves_nothing_out(vm):
     to_and_fro(vm, 60)
     assert len(policyd.entries(vm, 'pending', mark)) == 60
     vm.run(f'systemctl service-log-level {policyd.UNIT} info')
+
+
+def test_what_has_no_id_names_its_group_too(vm):
+    """The field is also what each group's share of entries goes by."""
+    number, mark = vm.group_of('nic'), policyd.mark(vm)
+    policyd.calls(vm, [('SetGroupType', 'usa{sv}', [number, 'identity', {}])])
+    policyd.policies(vm, nic=IDENTITY.replace('identity', 'DMA'))
+    vm.wait(lambda: [entry for entry in vm.journal(f'IOMMU_GROUP={number}')
+                     if policyd.number(entry) > mark and entry['MESSAGE']
+                     == f'Group {number}: the policy has changed and takes '
+                     'the place of SetGroupType identity'],
+            what='the entry')
+    policyd.policies(vm, nic=IDENTITY + 'rebind = always\n')
+    policyd.wait_state(vm, 'nic', 'compliant', 'identity')

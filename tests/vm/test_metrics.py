@@ -76,6 +76,11 @@ def test_what_is_told(vm):
     assert found['iommu_policy_transactions_total', 'result="applied"'] >= 1
     assert found['iommu_policy_transaction_seconds_total',
                  'result="applied"'] > 0
+    samples = json.loads(vm.out(['iommu-policyctl', '--json', 'metrics']))
+    assert {(sample['name'],
+             ','.join(f'{name}="{value}"'
+                      for name, value in sample['labels'].items())):
+            sample['value'] for sample in samples} == parse(metrics(vm))
     # As nobody in particular: reads are open.
     assert vm.run(['setpriv', '--reuid=nobody', '--regid=nogroup',
                    '--clear-groups', '--', 'iommu-policyctl', 'metrics']
@@ -137,9 +142,44 @@ def test_the_timer(vm):
         check(text)
         assert vm.run(f'systemctl is-active {policyd.UNIT}',
                       check=False).stdout == 'inactive\n'
+
+        # Nobody wants to know of each run, but of what goes wrong.
+        vm.run('journalctl --sync')
+        assert [row for row in vm.journal(f'UNIT={UNIT}.service')
+                if int(row['PRIORITY']) > 5] == []
+        vm.run(f'rm {FILE} && mkdir {FILE}')
+        assert vm.run(f'systemctl start {UNIT}.service', check=False).status
+        vm.wait(lambda: [row for row in
+                         vm.journal(f'_SYSTEMD_UNIT={UNIT}.service')
+                         if FILE in row['MESSAGE']], what='the error')
     finally:
-        vm.run(f'systemctl disable --now {UNIT}.timer; '
-               f'systemctl start {policyd.UNIT}; rm -f {FILE}')
+        vm.run(f'systemctl disable --now {UNIT}.timer; rm -rf {FILE}; '
+               f'systemctl reset-failed {UNIT}.service; '
+               f'systemctl start {policyd.UNIT}')
+
+
+def test_a_daemon_that_does_not_answer(vm):
+    """It ends with 1, and the file and the text tell it all the same."""
+    path = '/run/silent.prom'
+    pid = vm.out(f'systemctl show {policyd.UNIT} -p MainPID --value').strip()
+    command = ['env', 'SYSTEMD_BUS_TIMEOUT=2', 'iommu-policyctl', 'metrics']
+    vm.run(['kill', '-STOP', pid])
+    try:
+        written = vm.run([*command, path], check=False)
+        printed = vm.run(command, check=False)
+    finally:
+        vm.run(['kill', '-CONT', pid])
+    for done in (written, printed):
+        assert done.status == 1, done
+        assert 'reading the state of iommu-policyd: ' in done.stderr
+    assert written.stdout == ''
+    text = vm.read_bytes(path).decode()
+    assert text == printed.stdout
+    check(text)
+    assert parse(text) == {('iommu_policy_up', ''): 0}
+    # It has not gone, and the next file has everything again.
+    vm.run(['iommu-policyctl', 'metrics', path])
+    assert parse(vm.read(path))['iommu_policy_up', ''] == 1
 
 
 def test_the_unit_is_hardened(vm):

@@ -306,6 +306,7 @@ def test_somebody_ends_the_claim(vm, rule):
     once(vm, f'unclaim group={vm.group_of("nic")}')
     group = policyd.wait_state(vm, 'nic', 'pending', 'blocked')
     assert 'drifted' in group['Reason'] and BY_SUBSTITUTE in group['Reason']
+    assert group['Drifted']
     assert group['Owner'] == 'policy'
     policyd.entry(vm, 'drifted', mark, IOMMU_GROUP=vm.group_of('nic'))
     assert vm.driver_of('nic') is None

@@ -253,7 +253,7 @@ def test_a_type_by_hand_in_the_middle(vm):
         assert vm.type_of('nic') == 'identity'
         assert write_type(vm, vm.address('nic'), 'DMA-FQ') is None
     group = policyd.wait_state(vm, 'nic', 'pending', 'DMA-FQ')
-    assert 'drifted' in group['Reason']
+    assert 'drifted' in group['Reason'] and group['Drifted']
     assert vm.driver_of('nic') == 'e1000e'
     nothing_left(vm)
     vm.run(f'systemctl reload {policyd.UNIT}')

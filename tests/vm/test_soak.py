@@ -90,10 +90,17 @@ def files(vm):
 
 
 def plug_about(vm, dice, until):
-    """Devices come and go; all of them are there in the end."""
+    """Devices come and go; all of them are there in the end.
+
+    Not a disk on 6.1: nvme before 6.2 frees what it has of a disk that is
+    pulled when its last user is done, and the kernel dies of it
+    (nvme_dbbuf_dma_free() after "Removing from iommu group").
+    """
+    movable = [name for name in sorted(HOT)
+               if vm.release != '6.1' or name != 'hot-disk']
     cycles = 0
     while time.monotonic() < until:
-        name = dice.choice(sorted(HOT))
+        name = dice.choice(movable)
         if vm.plugged(name):
             vm.unplug(*(device.id for device in HOT[name]), timeout=180)
             cycles += 1

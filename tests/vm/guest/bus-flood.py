@@ -4,8 +4,9 @@
 
 bus-flood ask N       calls Reload N times at once, and tells what comes back
 bus-flood read        calls methods that read, as fast as they are answered
-bus-flood deaf ADDR N listens to everything, calls Explain N times, and never
-                      reads anything
+bus-flood deaf ADDR N C
+                      listens to everything, calls Explain N times on each of
+                      C connections, and never reads anything
 
 Lines on standard output tell how far it is."""
 
@@ -108,16 +109,19 @@ def read():
             client.tell()
 
 
-def deaf(address, count):
-    client = Client()
-    check(sd.sd_bus_add_match(client.bus, None, b"type='signal'", None, None))
+def deaf(address, count, connections):
+    clients = [Client() for _ in range(connections)]
+    for client in clients:
+        check(sd.sd_bus_add_match(client.bus, None, b"type='signal'", None,
+                                  None))
     for number in range(count):
-        message = client.make(b'Explain', text=address.encode())
-        check(sd.sd_bus_send(client.bus, message,
-                             ctypes.byref(ctypes.c_uint64())))
-        sd.sd_bus_message_unref(message)
-        # What does not fit is written as the bus takes it.
-        check(sd.sd_bus_flush(client.bus))
+        for client in clients:
+            message = client.make(b'Explain', text=address.encode())
+            check(sd.sd_bus_send(client.bus, message,
+                                 ctypes.byref(ctypes.c_uint64())))
+            sd.sd_bus_message_unref(message)
+            # What does not fit is written as the bus takes it.
+            check(sd.sd_bus_flush(client.bus))
         if number % 20 == 0:
             say(f'called {number}')
     say('sent')
@@ -132,7 +136,7 @@ def main():
     elif mode == 'read':
         read()
     else:
-        deaf(words[0], int(words[1]))
+        deaf(words[0], int(words[1]), int(words[2]))
 
 
 main()

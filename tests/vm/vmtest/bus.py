@@ -109,6 +109,7 @@ class Monitor:
     def __init__(self, vm: VM, rule: str = "type='signal',"
                  f"path_namespace='{ROOT}'") -> None:
         self._vm = vm
+        self._marks = 0
         self._job = vm.start('exec stdbuf -oL busctl monitor --json=short '
                              f'--match="{rule}"')
         vm.wait(lambda: 'Monitoring' in self._job.peek().stderr,
@@ -118,6 +119,16 @@ class Monitor:
         lines = self._job.peek().stdout.split('\n')
         # What follows the last newline is still being written.
         return [json.loads(line) for line in lines[:-1] if line]
+
+    def catch_up(self) -> None:
+        """Returns when all that the daemon has had to tell by now is here."""
+        # What had to be told before this is told before its answer.
+        self._vm.busctl_get('', 'Manager', 'Mode')
+        self._marks += 1
+        self._vm.run(['busctl', 'emit', f'{ROOT}/test', f'{SERVICE}.Test',
+                      'Mark', 'u', str(self._marks)])
+        self._vm.wait(lambda: [self._marks] in self.signals('Mark'),
+                      what='busctl monitor to catch up')
 
     def signals(self, member: str, path: str | None = None) -> list[Any]:
         """The arguments of all signals of that name, oldest first."""

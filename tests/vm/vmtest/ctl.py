@@ -24,14 +24,16 @@ DEVICE = {
 GROUP = {
     'id': NUMBER, 'type': TEXT, 'boot_type': TEXT, 'target': MAYBE_TEXT,
     'state': TEXT, 'reason': MAYBE_TEXT, 'changed_usec': MAYBE_NUMBER,
-    'owner': TEXT, 'requires_direct': FLAG, 'rules': [RULE],
+    'owner': TEXT, 'requires_direct': FLAG, 'set_at_run_time': FLAG,
+    'drifted': FLAG, 'rules': [RULE],
     'last_error': ({'name': TEXT, 'message': TEXT}, None),
     'reserved_regions': [{'first': NUMBER, 'last': NUMBER, 'type': TEXT}],
     'devices': [DEVICE]}
 POLICY = {
     'policy_generation': NUMBER, 'policy_files': [TEXT],
     'policy_errors': [{'file': TEXT, 'line': MAYBE_NUMBER,
-                       'key': MAYBE_TEXT, 'message': TEXT}]}
+                       'section': MAYBE_TEXT, 'key': MAYBE_TEXT,
+                       'message': TEXT}]}
 MANAGER = {'version': TEXT, 'interface_version': NUMBER, 'mode': TEXT,
            'backend': TEXT, **POLICY, 'kernel_features': [TEXT]}
 RESULTS = {'results': [{'group': NUMBER, 'state': TEXT,
