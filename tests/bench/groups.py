@@ -95,7 +95,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog='tests/bench/groups.py')
     parser.add_argument('--kernel', default='6.12')
     parser.add_argument('--count', type=int, default=3, help='how often')
-    options = parser.parse_args()
+    options, _ = parser.parse_known_args()
     program = _compile()
     vm = VM(TOPOLOGY, options.kernel, tree.build(),
             cache.own() / 'logs' / 'bench-groups')
