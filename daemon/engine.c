@@ -471,6 +471,7 @@ static bool has_joined(const struct group *group, const struct transaction *t)
 void engine_finished(struct manager *m, struct group *group, const struct transaction *t, const struct outcome *outcome,
 		     uint64_t duration_usec)
 {
+	bool joined = false;
 	unsigned again;
 
 	if (group->worker) { /* late: the worker is still there */
@@ -502,10 +503,14 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		log_group(LOG_NOTICE, group->id, "it went while its type was being changed: %s", outcome->reason);
 		return; /* the removal's own event is on its way */
 	}
-	/* Behind a virtio-iommu the next device joins with its driver: its event is queued, or still to come. */
-	if (outcome->error == ESTALE) {
+	/*
+	 * Behind a virtio-iommu the next device joins with its driver: its event is queued, or still to come. The
+	 * worker saw it (ESTALE), or the kernel refused the type of a group of which one device is bound.
+	 */
+	if (outcome->result != RESULT_DONE) {
 		manager_find_members(m, group);
-		if (has_joined(group, t))
+		joined = has_joined(group, t);
+		if (joined)
 			again |= TRIGGER_PLUGGED;
 	}
 	bus_group_changed(m, group);
@@ -546,7 +551,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		set_drifted(m, group);
 		decided_first_time(group);
 	} else if ((again & (TRIGGER_PLUGGED | TRIGGER_LEFT)) &&
-		   (outcome->error == ESTALE || outcome->error == ENODEV || outcome->error == ENOENT)) {
+		   (joined || outcome->error == ESTALE || outcome->error == ENODEV || outcome->error == ENOENT)) {
 		/* Devices came or went meanwhile, which is no failure: for those that are there now it is done again. */
 		manager_queue_group(m, group->id, again);
 	} else if (outcome->result == RESULT_FAILED && outcome->again) {
