@@ -134,17 +134,14 @@ static char *name_draft(const struct draft *draft, const char *text)
 			at + strlen(draft->temporary)) < 0 ? NULL : ret;
 }
 
-static int check_decision(const struct ctl *ctl, const struct draft *draft,
-			  const struct group_facts *facts, enum domain domain)
+int permanent_judge(const struct ctl *ctl, const struct draft *draft, const struct policy *policy,
+		    const struct group_facts *facts, enum domain domain)
 {
 	enum domain wanted = domain == DOMAIN_AUTO ? facts->boot : domain;
-	_cleanup_(policy_freep) struct policy *policy = NULL;
 	struct decision decision;
 	int code;
 
-	code = load_with_draft(ctl, draft, &policy);
-	if (code == 0)
-		code = complain_overruled(ctl, draft, policy, facts);
+	code = complain_overruled(ctl, draft, policy, facts);
 	if (code != 0)
 		return code;
 	if (policy_decide(policy, facts, NULL, &decision) < 0)
@@ -158,6 +155,15 @@ static int check_decision(const struct ctl *ctl, const struct draft *draft,
 	}
 	decision_clear(&decision);
 	return code;
+}
+
+static int check_decision(const struct ctl *ctl, const struct draft *draft,
+			  const struct group_facts *facts, enum domain domain)
+{
+	_cleanup_(policy_freep) struct policy *policy = NULL;
+	int code = load_with_draft(ctl, draft, &policy);
+
+	return code != 0 ? code : permanent_judge(ctl, draft, policy, facts, domain);
 }
 
 static int make_folder(const struct ctl *ctl, const char *path)

@@ -1,12 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <check.h>
-#include <glob.h>
-#include <signal.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include "ctl/draft.h"
 #include "ctl/machine.h"
 #include "ctl/metrics.h"
 #include "ctl/plan.h"
@@ -19,7 +13,6 @@
 #define SECOND "0000:3b:00.1"
 
 static struct machine machine;
-static const struct ctl ctl;
 
 static void machine_make(void)
 {
@@ -238,131 +231,6 @@ START_TEST(rule_text)
 }
 END_TEST
 
-static char *content(const char *path)
-{
-	char *text = calloc(1, 256);
-	FILE *f = fopen(path, "re");
-
-	ck_assert_ptr_nonnull(f);
-	fread(text, 1, 255, f);
-	fclose(f);
-	return text;
-}
-
-static void ck_content(const char *path, const char *wanted)
-{
-	_cleanup_free_ char *text = content(path);
-
-	ck_assert_str_eq(text, wanted);
-}
-
-START_TEST(draft)
-{
-	static const char mine[] = "# mine\none\n", again[] = "# mine\ntwo\n", other[] = "# others\n";
-	_cleanup_free_ char *path = NULL;
-	struct draft d;
-	struct stat st;
-	mode_t mask;
-
-	ck_assert_int_ge(asprintf(&path, "%s/file", fake_sysfs_root()), 0);
-	/* Hidden until it is committed, and gone if it is not. */
-	ck_assert_int_eq(draft_write(&ctl, &d, path, mine, DRAFT_OVER_OWN), 0);
-	ck_assert_int_lt(access(path, F_OK), 0);
-	ck_content(d.temporary, mine);
-	ck_assert_ptr_nonnull(strstr(d.temporary, "/.file."));
-	draft_clear(&d);
-
-	mask = umask(077);
-	ck_assert_int_eq(draft_write(&ctl, &d, path, mine, DRAFT_OVER_OWN), 0);
-	ck_assert_int_eq(draft_commit(&ctl, &d), 0);
-	umask(mask);
-	draft_clear(&d);
-	ck_content(path, mine);
-	ck_assert_int_eq(stat(path, &st), 0);
-	ck_assert_int_eq(st.st_mode & 07777, 0644);
-
-	/* What begins as it does it may replace; where it must be new, not even that. */
-	ck_assert_int_eq(draft_write(&ctl, &d, path, again, DRAFT_OVER_NOTHING), EXIT_CODE_FAILED);
-	draft_clear(&d);
-	ck_assert_int_eq(draft_write(&ctl, &d, path, again, DRAFT_OVER_OWN), 0);
-	ck_assert(d.replaces);
-	ck_assert_int_eq(draft_commit(&ctl, &d), 0);
-	draft_clear(&d);
-	ck_content(path, again);
-	ck_assert_int_eq(draft_write(&ctl, &d, path, other, DRAFT_OVER_OWN), EXIT_CODE_FAILED);
-	draft_clear(&d);
-	ck_content(path, again);
-	ck_assert_int_eq(draft_write(&ctl, &d, path, other, DRAFT_OVER_ANY), 0);
-	ck_assert_int_eq(draft_commit(&ctl, &d), 0);
-	draft_clear(&d);
-	ck_content(path, other);
-
-	/* Whoever comes between is not written over either. */
-	unlink(path);
-	ck_assert_int_eq(draft_write(&ctl, &d, path, mine, DRAFT_OVER_OWN), 0);
-	fake_file(other, "file");
-	ck_assert_int_eq(draft_commit(&ctl, &d), EXIT_CODE_FAILED);
-	draft_clear(&d);
-	ck_content(path, other);
-	/* Nor one who has made the file his own since, by its first line. */
-	fake_file(mine, "file");
-	ck_assert_int_eq(draft_write(&ctl, &d, path, again, DRAFT_OVER_OWN), 0);
-	fake_file(other, "file");
-	ck_assert_int_eq(draft_commit(&ctl, &d), EXIT_CODE_FAILED);
-	draft_clear(&d);
-	ck_content(path, other);
-	/* A file that has gone meanwhile is no longer replaced. */
-	fake_file(mine, "file");
-	ck_assert_int_eq(draft_write(&ctl, &d, path, again, DRAFT_OVER_OWN), 0);
-	unlink(path);
-	ck_assert_int_eq(draft_commit(&ctl, &d), 0);
-	ck_assert(!d.replaces);
-	draft_clear(&d);
-	ck_content(path, again);
-	unlink(path);
-	ck_assert_int_eq(symlink("/dev/null", path), 0);
-	ck_assert_int_eq(draft_write(&ctl, &d, path, mine, DRAFT_OVER_ANY), EXIT_CODE_FAILED);
-	draft_clear(&d);
-}
-END_TEST
-
-/* Who interrupts a command leaves nothing behind, and who ignores a signal goes on doing so. */
-START_TEST(draft_interrupted)
-{
-	static const int numbers[] = { SIGHUP, SIGINT, SIGTERM };
-	_cleanup_free_ char *path = NULL, *pattern = NULL;
-	struct draft d;
-	glob_t left;
-	int status;
-	pid_t pid;
-
-	ck_assert_int_ge(asprintf(&path, "%s/file", fake_sysfs_root()), 0);
-	ck_assert_int_ge(asprintf(&pattern, "%s/.file.*", fake_sysfs_root()), 0);
-	pid = fork();
-	if (pid == 0) {
-		struct sigaction action;
-
-		signal(numbers[_i], SIG_IGN);
-		if (draft_write(&ctl, &d, path, "x\n", DRAFT_OVER_NOTHING) != 0)
-			_exit(1);
-		raise(numbers[_i]);
-		draft_clear(&d);
-		sigaction(numbers[_i], NULL, &action);
-		if (action.sa_handler != SIG_IGN)
-			_exit(2);
-		signal(numbers[_i], SIG_DFL);
-		if (draft_write(&ctl, &d, path, "x\n", DRAFT_OVER_NOTHING) != 0 ||
-		    access(d.temporary, F_OK) < 0)
-			_exit(3);
-		raise(numbers[_i]);
-		_exit(4);
-	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == numbers[_i], "%x", status);
-	ck_assert_int_eq(glob(pattern, 0, NULL, &left), GLOB_NOMATCH);
-}
-END_TEST
-
 static char *write_metrics(const struct metrics *metrics)
 {
 	char *text = NULL;
@@ -460,8 +328,6 @@ int main(void)
 	tcase_add_loop_test(fake, side, 0, (int)ARRAY_SIZE(sides));
 	tcase_add_loop_test(fake, rules_stay, 0, (int)ARRAY_SIZE(stays));
 	tcase_add_test(fake, rule_text);
-	tcase_add_test(fake, draft);
-	tcase_add_loop_test(fake, draft_interrupted, 0, 3);
 	suite_add_tcase(suite, fake);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
