@@ -73,9 +73,14 @@ def test_types_that_are_none(vm):
             ('SetGroupType', 'usa{sv}', [OWN, word, {'rebind': YES}])
             for word in ('', ' ', 'passthrough', 'DMA_FQ', 'DMA-FQ ',
                          ' identity', 'identit', 'identityx', 'keep', 'none',
-                         'identity\n', '%s%n%n', 'ıdentıty', 'x' * 50000)]):
+                         'identity\n', '%s%n%n', 'ıdentıty', 'x' * 1000)]):
         assert error == INVALID, (words, error, message)
         assert 'identity, DMA, DMA-FQ, auto or blocked' in message
+    # Longer ones are not even kept until it is known who calls.
+    error, message = policyd.call(vm, 'SetGroupType', 'usa{sv}', OWN,
+                                  'x' * 50000, {})
+    assert error == 'org.freedesktop.DBus.Error.LimitsExceeded', error
+    assert 'too long' in message
 
 
 OPTIONS = [
