@@ -13,6 +13,7 @@ static void print_help(void)
 	     "Put each PCI device's IOMMU group into the default domain that policy asks for.\n\n"
 	     "      --once         apply the policy to what is there, and exit\n"
 	     "      --config FILE  settings, instead of /etc/iommu-policyd/iommu-policyd.conf\n"
+	     "      --put-back     after a daemon that has ended: undo what Gate=autoprobe left, and exit\n"
 	     "  -h, --help         show this and exit\n"
 	     "      --version      show the version and exit\n\n"
 	     "See iommu-policyd(8), iommu-policy.conf(5).");
@@ -20,10 +21,11 @@ static void print_help(void)
 
 int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
 {
-	enum { OPTION_ONCE = 256, OPTION_CONFIG, OPTION_VERSION, OPTION_LIST_FAILPOINTS };
+	enum { OPTION_ONCE = 256, OPTION_CONFIG, OPTION_PUT_BACK, OPTION_VERSION, OPTION_LIST_FAILPOINTS };
 	static const struct option long_options[] = {
 		{ "once", no_argument, NULL, OPTION_ONCE },
 		{ "config", required_argument, NULL, OPTION_CONFIG },
+		{ "put-back", no_argument, NULL, OPTION_PUT_BACK },
 		{ "help", no_argument, NULL, 'h' },
 		{ "version", no_argument, NULL, OPTION_VERSION },
 #ifdef ENABLE_FAILPOINTS
@@ -42,6 +44,9 @@ int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
 			break;
 		case OPTION_CONFIG:
 			ret->config = optarg;
+			break;
+		case OPTION_PUT_BACK:
+			ret->put_back = true;
 			break;
 		case 'h':
 			print_help();

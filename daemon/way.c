@@ -71,8 +71,9 @@ static char *describe_wait(const struct group *group, size_t i)
 
 	if (sysfs_driver_is_builtin(driver))
 		return strf("waits for driver %s to let go of %s; it is built into the kernel and was there before "
-			    "anything could act: rebind = always unbinds it where the device is not in use, the kernel "
-			    "parameters iommu.passthrough= and iommu.strict= set the type for all at boot",
+			    "anything could act: rebind = always unbinds it where the device is not in use, DMA-FQ "
+			    "instead of DMA needs no unbinding, the kernel parameters iommu.passthrough= and "
+			    "iommu.strict= set the type for all at boot",
 			    driver, device->address);
 	return strf("waits for driver %s to let go of %s (%s)", driver, device->address,
 		    device_rebind(group, i) == REBIND_NEVER ? "rebind = never" :

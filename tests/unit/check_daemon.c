@@ -281,6 +281,12 @@ START_TEST(settings_of_the_gate)
 	settings_load(path, false, &settings);
 	ck_assert(!settings.gate && settings.gate_on_timeout == GATE_HOLD);
 	ck_assert_uint_eq(settings.gate_timeout_usec, 3600 * USEC_PER_SEC);
+	fake_file("[Daemon]\nGate=no\nGate=AutoProbe\n", "settings");
+	settings_load(path, false, &settings);
+	ck_assert(settings.gate && settings.gate_autoprobe);
+	fake_file("[Daemon]\nGate=autoprobe\nGate=yes\n", "settings");
+	settings_load(path, false, &settings);
+	ck_assert(settings.gate && !settings.gate_autoprobe);
 	fake_file("[Daemon]\nGate=maybe\nGateTimeoutSec=3601\nGateOnTimeout=shut\n", "settings");
 	settings_load(path, false, &settings);
 	ck_assert(settings.gate && settings.gate_on_timeout == GATE_OPEN);

@@ -227,7 +227,7 @@ def test_settings_of_the_gate(vm, settings):
         if policyd.number(entry) > mark]
     assert [line for line in told if DROP_IN in line] == [
         f'{DROP_IN}:2: [Daemon] Gate: perhaps is not understood '
-        '(expected yes or no)',
+        '(expected yes, no or autoprobe)',
         f'{DROP_IN}:3: [Daemon] GateTimeoutSec: 0 is not understood '
         '(expected seconds, 1 to 3600)',
         f'{DROP_IN}:4: [Daemon] GateOnTimeout: shut is not understood '

@@ -28,8 +28,9 @@ def suite() -> str:
 
 
 @lru_cache(maxsize=None)
-def update() -> None:
-    command('apt-get', '-q', '-o', 'Acquire::Retries=3', 'update')
+def update(extra: tuple[str, ...] = ()) -> None:
+    command('apt-get', '-q', *extra, '-o', 'Acquire::Retries=3', '-o',
+            'APT::Sandbox::User=root', 'update')
 
 
 def _targets() -> list[tuple[str, str, str]]:
@@ -45,8 +46,13 @@ def _targets() -> list[tuple[str, str, str]]:
     return found
 
 
-def sources() -> str:
-    """A sources.list for suite(), from Debian's entries in apt's own."""
+def sources(wanted: str = '', more: tuple[str, ...] = ()) -> str:
+    """A sources.list for a suite, from Debian's entries in apt's own.
+
+    `more` are endings besides, as -backports, of which this machine may have
+    none: they are where the release itself is.
+    """
+    wanted = wanted or suite()
     if not _targets():
         update()
     codename = host_codename()
@@ -54,8 +60,11 @@ def sources() -> str:
     for uri, release, component in _targets():
         if release in (codename, f'{codename}-updates',
                        f'{codename}-security'):
-            wanted = release.replace(codename, suite(), 1)
-            lines.add(f'deb {uri} {wanted} {component}\n')
+            lines.add(f'deb {uri} {release.replace(codename, wanted, 1)} '
+                      f'{component}\n')
+        if release == codename:
+            lines.update(f'deb {uri} {wanted}{ending} {component}\n'
+                         for ending in more)
     if not lines:
         raise RuntimeError("apt's sources name no Debian release "
                            f'"{codename}": run apt-get update, or add one')
@@ -95,20 +104,21 @@ def kernel_package(release: str) -> str:
                        'releases that apt is set up for')
 
 
-def dependencies(package: str) -> list[str]:
+def dependencies(package: str, extra: tuple[str, ...] = ()) -> list[str]:
     """The names of the packages that one depends on."""
-    text = command('apt-cache', 'depends', '--important', package)
+    text = command('apt-cache', *extra, 'depends', '--important', package)
     return re.findall(r'Depends: (\S+)', text)
 
 
-def unpack(package: str, folder: Path, version: str = '') -> str:
+def unpack(package: str, folder: Path, version: str = '',
+           extra: tuple[str, ...] = ()) -> str:
     """Downloads a package and unpacks it, installing nothing.
 
     `version` is preferred to the newest one, as long as a mirror has it.
-    Returns the version that it was.
+    `extra` are more options for apt. Returns the version that it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    download = ['apt-get', '-q', '-o', 'Acquire::Retries=3',
+    download = ['apt-get', '-q', *extra, '-o', 'Acquire::Retries=3',
                 '-o', 'APT::Sandbox::User=root', 'download']
     wanted = [package]
     if version:
@@ -116,7 +126,7 @@ def unpack(package: str, folder: Path, version: str = '') -> str:
     # Lists older than the mirror name versions that are gone.
     for name in wanted + [None] + wanted:
         if name is None:
-            update()
+            update(extra)
             continue
         try:
             command(*download, name, cwd=folder)

@@ -99,12 +99,12 @@ def _prepare(tree: Path) -> None:
         (tree / stamp).touch()
 
 
-def _build(work: Path) -> None:
+def _build(suite: str, work: Path) -> None:
     if os.geteuid():
         raise RuntimeError('building the guest image needs root')
     tree = work / 'tree'
     sources = work / 'sources.list'
-    sources.write_text(apt.sources())
+    sources.write_text(apt.sources(suite))
     settings = [f'--aptopt={option}' for option in apt.options()]
     cache.command(
         'mmdebstrap', '--mode=root', '--variant=minbase',
@@ -112,18 +112,20 @@ def _build(work: Path) -> None:
         '--dpkgopt=path-exclude=/usr/share/doc/*',
         '--dpkgopt=path-exclude=/usr/share/man/*',
         '--dpkgopt=path-exclude=/usr/share/locale/*', *settings,
-        apt.suite(), tree, sources)
+        suite, tree, sources)
     sources.unlink()
     _prepare(tree)
     cache.command('mkfs.erofs', '-zlz4', work / 'root.erofs', tree)
     shutil.rmtree(tree)
 
 
-def get() -> Path:
+def get(suite: str = '') -> Path:
     """The root image, made when it is not there yet."""
     here = Path(__file__)
+    suite = suite or apt.suite()
     folder = cache.cached(
-        'guest',
-        [apt.suite(), here, cache.GUEST_FILES / 'agent.py',
-         cache.GUEST_FILES / 'vm-agent.service'], _build)
+        'guest' if suite == apt.suite() else f'guest-{suite}',
+        [suite, here, cache.GUEST_FILES / 'agent.py',
+         cache.GUEST_FILES / 'vm-agent.service'],
+        lambda work: _build(suite, work))
     return folder / 'root.erofs'

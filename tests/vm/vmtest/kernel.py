@@ -13,10 +13,10 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import apt, cache, cpio, debugkernel
+from . import apt, cache, cpio, debugkernel, otherdebian
 
 DEFAULT = '6.12'
-KNOWN = ('6.12', '6.1')    # all; the one that looks for bugs is extra
+KNOWN = ('6.12', '6.1')    # all; 7.2 and what looks for bugs are extra
 
 # What mounts the root, in this order; everything else is loaded by udev or by
 # the scenario. libcrc32c asks the crypto layer for crc32c and names no module.
@@ -135,13 +135,22 @@ def _build(release: str, work: Path) -> None:
     if release == debugkernel.NAME:
         package = debugkernel.get()
         package_version = (package / 'package-version').read_text()
+    elif otherdebian.of(release):
+        package = work / 'package'
+        for name in otherdebian.kernel_packages(release):
+            package_version = apt.unpack(name, package, '', otherdebian
+                                         .options(otherdebian.of(release)))
     else:
         package = work / 'package'
         package_version = apt.unpack(apt.kernel_package(release), package)
     (work / 'package-version').write_text(package_version)
-    tree, = (package / 'lib' / 'modules').iterdir()
+    # Newer packages have all of it below /usr, the image too.
+    tree, = [*package.glob('lib/modules/*'),
+             *package.glob('usr/lib/modules/*')]
     version = tree.name
-    shutil.copy(package / 'boot' / f'vmlinuz-{version}', work / 'vmlinuz')
+    images = [package / 'boot' / f'vmlinuz-{version}', tree / 'vmlinuz']
+    shutil.copy(next(path for path in images if path.exists()),
+                work / 'vmlinuz')
 
     boot = {'order': _Selection(tree), 'order.virtio': _Selection(tree)}
     for name in BOOT:
@@ -177,10 +186,16 @@ def series(release: str) -> str:
     return debugkernel.BASE if release == debugkernel.NAME else release
 
 
+def like(release: str) -> str:
+    """The kernel that does the same, wherever `release` is not named."""
+    return '6.12' if release == '7.2' else series(release)
+
+
 def get(release: str = DEFAULT) -> Kernel:
     """The kernel `release`, downloaded and prepared when it is not yet."""
     here = Path(__file__)
     inputs = [release, apt.host_codename(), here, here.with_name('cpio.py'),
+              otherdebian.of(release),
               cache.GUEST_FILES / 'init.sh']
     if release == debugkernel.NAME:
         inputs.append(str(debugkernel.get()))

@@ -24,7 +24,8 @@ _COMPLAINTS = re.compile('|'.join((
     r'|Automatic memory scanning|\d+ new suspected)',
     # DMA that the IOMMU had to stop: a device that was let down.
     r'DMAR: \[.*fault', r'DMAR: DRHD: handling fault', r'DMAR: ERROR',
-    r'AMD-Vi: Event logged',
+    r'Event logged \[', r'virtio_iommu .* fault from EP',
+    r'arm-smmu-v3 .*: event 0x',
 )))
 
 

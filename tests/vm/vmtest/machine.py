@@ -13,7 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import cache, cpio, image, kernel, kernellog, module, pace
+from . import (cache, cpio, image, kernel, kernellog, module, otherdebian,
+               pace, realroot)
 from .channel import Channel
 from .qmp import Qmp
 from .topology import Device, Topology
@@ -57,7 +58,8 @@ class Machine:
         self._nodes: set[str] = set()
         self._stopping = False
         try:
-            self._start(kernel.get(release), image.get(), tree)
+            self._start(kernel.get(release), image.get(
+                otherdebian.of(release)), tree)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
@@ -106,6 +108,13 @@ class Machine:
         path.write_bytes(blob)
         return path
 
+    def _real_root(self, guest: kernel.Kernel,
+                   tree: Path | None) -> tuple[Path, Path]:
+        assert tree
+        made = realroot.get(self.topology.root, guest, tree, POLICY)
+        return realroot.with_policy(*made, self.folder,
+                                    self.topology.policy, POLICY)
+
     # -- the process ---------------------------------------------------
 
     def disk(self, device: Device) -> dict[str, object]:
@@ -136,12 +145,17 @@ class Machine:
                  '-serial', 'chardev:agent',
                  '-chardev', f'socket,id=qmp,fd={qmp}',
                  '-mon', 'chardev=qmp,mode=control']
-        for port, path in enumerate((root, guest.modules)):
+        disks = () if top.root else (root, guest.modules)
+        if top.root:
+            words += ['-drive', f'file={root},format=raw,if=none,id=root']
+        for port, path in enumerate(disks):
             # QEMU has no read-only IDE disk; with snapshot the shared image
             # is opened read-only and writes, if any, go to a temporary file.
             words += ['-drive', f'file={path},format=raw,if=none,snapshot=on,'
                                 f'id=system{port}',
                       '-device', f'ide-hd,drive=system{port},bus=ide.{port}']
+        for name in top.subsystems:
+            words += ['-device', f'nvme-subsys,id={name}']
         for device in [*top.port_devices(), *top.cold]:
             if device.size_mb:
                 words += ['-blockdev', json.dumps(self.disk(device))]
@@ -150,12 +164,17 @@ class Machine:
 
     def cmdline(self) -> str:
         mode = {'intel': 'intel_iommu=on'}.get(self.topology.iommu, '')
+        if self.topology.root:
+            mode += ' root=/dev/nvme0n1 rw rootfstype=ext4'
         return ' '.join(f'{CMDLINE} {mode} {self.topology.kernel_args}'
                         .split())
 
     def _start(self, guest: kernel.Kernel, root: Path,
                tree: Path | None) -> None:
-        initrd = self._initrd(guest, tree)
+        if self.topology.root:
+            root, initrd = self._real_root(guest, tree)
+        else:
+            initrd = self._initrd(guest, tree)
         qmp, qmp_far = socket.socketpair()
         agent, agent_far = socket.socketpair()
         words = self._words(guest, root, initrd, qmp_far.fileno(),

@@ -11,7 +11,7 @@ import re
 import shutil
 from pathlib import Path
 
-from . import apt, cache, cpio, debugkernel, tree
+from . import apt, cache, cpio, debugkernel, otherdebian, tree
 from .kernel import Kernel
 
 NAME = 'iommu_policy'
@@ -26,10 +26,12 @@ _SOURCE = re.compile(r'(\.[chS]|\.sh|\.mk|/Kbuild|/Makefile)$')
 
 def _build_headers(guest: Kernel, work: Path) -> None:
     name = f'linux-headers-{guest.version}'
-    apt.unpack(name, work, guest.package)
-    for other in apt.dependencies(name):
+    suite = otherdebian.of(guest.release)
+    extra = otherdebian.options(suite) if suite else ()
+    apt.unpack(name, work, guest.package, extra)
+    for other in apt.dependencies(name, extra):
         if re.fullmatch(r'linux-(headers-.*-common|kbuild-.*)', other):
-            apt.unpack(other, work, guest.package)
+            apt.unpack(other, work, guest.package, extra)
     # It names its other half by the place where packages are installed.
     makefile = work / 'usr' / 'src' / name / 'Makefile'
     makefile.write_text(makefile.read_text().replace(
@@ -66,13 +68,24 @@ def _build(guest: Kernel, names: list[str], work: Path) -> None:
         copy = source / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(cache.TOP / name, copy)
-    cache.command('make', '-C', source / 'kernel', f'KDIR={headers(guest)}')
+    _make(guest, '-C', source / 'kernel', f'KDIR={headers(guest)}',
+          folder=work)
     layer = work / 'tree'
     updates = layer / 'usr' / 'lib' / 'modules' / guest.version / 'updates'
     updates.mkdir(parents=True)
     shutil.move(source / 'kernel' / f'{NAME}.ko', updates)
     shutil.rmtree(source)
     _depmod(guest, layer)
+
+
+def _make(guest: Kernel, *words: str | Path, folder: Path) -> None:
+    """make in a folder, with the compiler of the guest's release."""
+    suite = otherdebian.of(guest.release)
+    if suite:
+        otherdebian.run(suite, 'make', *words, cwd=folder,
+                        folders=(folder, headers(guest).parents[2]))
+    else:
+        cache.command('make', *words)
 
 
 def get(guest: Kernel) -> Path:
@@ -110,7 +123,8 @@ def other(guest: Kernel, source: Path) -> bytes:
 
     def build(work: Path) -> None:
         copy = shutil.copytree(source, work / 'source')
-        cache.command('make', '-C', tree_of_kernel, f'M={copy}', 'modules')
+        _make(guest, '-C', tree_of_kernel, f'M={copy}', 'modules',
+              folder=work)
         for module in copy.glob('*.ko'):
             shutil.move(module, work)
 

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "daemon/autoprobe-record.h"
+#include "daemon/log.h"
+#include "daemon/put-back.h"
+#include "daemon/state-file.h"
+#include "daemon/sysfs-machine.h"
+#include "daemon/sysfs.h"
+#include "daemon/util.h"
+
+/* Who has not come back by then goes on alone. */
+#define PATIENCE_MSEC 10000
+
+_Noreturn void put_back_child(const char *address, const char *driver, int keep_fd)
+{
+	sigset_t none;
+	int r;
+
+	if (keep_fd >= 0)
+		(void)dup2(keep_fd, STDIN_FILENO);
+	close_range(STDERR_FILENO + 1, ~0U, 0);
+	sigemptyset(&none);
+	signal(SIGTERM, SIG_IGN);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	/* For the one: is it this driver's? For all: as the kernel does it when a device comes. */
+	r = driver ? sysfs_bind(address, driver) : sysfs_probe(address);
+	_exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
+}
+
+static void probe(const char *address, const char *driver, int keep_fd)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		put_back_child(address, driver, keep_fd);
+	if (pid < 0)
+		log_error("%s: cannot be given to its driver: %s (echo %s >/sys/bus/pci/drivers_probe does that)", address,
+			  strerror(errno), address);
+}
+
+static bool is_unbound(const char *address)
+{
+	_cleanup_free_ char *driver = NULL;
+
+	return sysfs_device_driver(address, &driver) >= 0 && !driver;
+}
+
+/* Waits for the children, each of which has the other end of the pipe as long as it lives. */
+static void wait_for(int fd)
+{
+	struct pollfd poll_fd = { .fd = fd, .events = POLLIN };
+
+	if (poll(&poll_fd, 1, PATIENCE_MSEC) == 0)
+		log_warning("A driver has not come back from its device after %d s; going on without it",
+			    PATIENCE_MSEC / 1000);
+}
+
+static int probe_what_waits(const struct autoprobe_record *done)
+{
+	_cleanup_strv_ char **devices = NULL, **drivers = NULL;
+	_cleanup_close_ int mine = -1;
+	size_t n = 0;
+	int fds[2], r;
+
+	if ((r = sysfs_list_devices(&devices)) < 0 || (r = sysfs_list_drivers(&drivers)) < 0)
+		return r;
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return -errno;
+	mine = fds[0];
+	for (char **address = devices; address && *address; address++) {
+		if (!is_unbound(*address))
+			continue;
+		if (!strv_contains(done->devices, *address)) {
+			probe(*address, NULL, fds[1]);
+			n++;
+			continue;
+		}
+		for (char **driver = drivers; driver && *driver; driver++)
+			if (!strv_contains(done->drivers, *driver))
+				probe(*address, *driver, fds[1]);
+	}
+	close(fds[1]);
+	wait_for(mine);
+	log_notice("Gate=autoprobe has ended: the kernel gives devices to their drivers by itself again; %zu that "
+		   "waited were given to theirs", n);
+	return 0;
+}
+
+int put_back(const char *dir)
+{
+	_cleanup_(autoprobe_record_clear) struct autoprobe_record done = {};
+	int r = autoprobe_record_read(dir, &done);
+
+	if (r == -ENOENT)
+		return 0;
+	/* It was there, so the switch is the daemon's doing. Which devices wait is not known: all that have no driver. */
+	if (r < 0)
+		log_error("%s/autoprobe cannot be read: %s", dir, state_file_describe(r));
+	r = sysfs_write_autoprobe(true);
+	if (r < 0) {
+		log_error("Devices get no driver by themselves: /sys/bus/pci/drivers_autoprobe cannot be written: %s "
+			  "(echo 1 >/sys/bus/pci/drivers_autoprobe)", strerror(-r));
+		return r;
+	}
+	r = probe_what_waits(&done);
+	if (r < 0)
+		log_error("Cannot look for devices that wait for their driver: %s (echo ADDRESS "
+			  ">/sys/bus/pci/drivers_probe gives it one)", strerror(-r));
+	(void)autoprobe_record_remove(dir);
+	return r;
+}
