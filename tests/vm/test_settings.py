@@ -52,7 +52,7 @@ def test_audit_mode_from_the_boot_on(vm):
         assert found['Target'] == 'identity'
         assert found['Reason'].startswith(
             'audit mode: would change DMA to identity, way: ')
-        assert vm.driver_of(name) == 'e1000e'
+        vm.wait(lambda: vm.driver_of(name) == 'e1000e', what='the driver')
         assert policyd.entries(vm, 'pending',
                                IOMMU_GROUP=vm.group_of(name))
     assert policyd.entries(vm, 'applied') == []

@@ -112,7 +112,7 @@ def test_passthrough(vm):
     # A rule says otherwise, and it is the boot type that is kept in mind.
     found = policyd.wait_state(vm, 'nic', 'compliant', 'DMA')
     assert found['BootType'] == 'identity'
-    assert vm.driver_of('nic') == 'e1000e'
+    vm.wait(lambda: vm.driver_of('nic') == 'e1000e', what='the driver')
     vm.busctl('call', policyd.SERVICE, policyd.ROOT,
               f'{policyd.SERVICE}.Manager', 'Restore', 'u',
               str(vm.group_of('nic')))
