@@ -35,7 +35,7 @@ TOPOLOGY = Topology(
     files=SANITIZED if ASAN else {},
     ports=['rp1', 'rp2', 'rp3', 'rp4', 'rp5'], module=True,
     cold=[nvme('disk', 'rp1'), e1000e('nic', 'rp2')],
-    load=['e1000e', 'nvme'], ram_mb=1536)
+    load=['e1000e', 'nvme'], ram_mb=1536, tcg_thread='single')
 
 # What is plugged in and out, with the ports that they go to.
 HOT = {'hot-disk': [nvme('hot-disk', 'rp3')],
@@ -116,7 +116,8 @@ def plug_about(vm, dice, until):
 def soak(vm, seed, seconds, *words):
     """What was done, and how often."""
     script = (cache.GUEST_FILES / 'soak.py').read_text()
-    job = vm.start(f'python3 - {seed} {seconds} {" ".join(words)}',
+    staying = ','.join(vm.address(device.id) for device in TOPOLOGY.cold)
+    job = vm.start(f'python3 - {seed} {seconds} {staying} {" ".join(words)}',
                    input=script)
     cycles = plug_about(vm, random.Random(seed), time.monotonic() + seconds)
     done = json.loads(job.wait(timeout=seconds + 300).stdout)

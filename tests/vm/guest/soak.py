@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """Everything that may be done to the daemon in a machine, at random.
 
-soak.py SEED SECONDS WORDS... with any of these words:
+soak.py SEED SECONDS STAYING WORDS... STAYING are the addresses of what nobody
+plugs out, with commas between, and the words any of these:
 
   kill      the daemon is restarted, and killed
   module    the kernel module is loaded and unloaded
@@ -23,7 +24,8 @@ import threading
 import time
 from collections import Counter
 
-SEED, SECONDS, WORDS = int(sys.argv[1]), float(sys.argv[2]), set(sys.argv[3:])
+SEED, SECONDS = int(sys.argv[1]), float(sys.argv[2])
+STAYING, WORDS = sys.argv[3].split(','), set(sys.argv[4:])
 UNIT = 'iommu-policyd.service'
 NAME = 'org.iommupolicy1'
 ROOT = '/org/iommupolicy1'
@@ -166,7 +168,10 @@ class Hand(Actor):
         return put('/sys/bus/pci/drivers_probe', self.device())
 
     def do_remove(self) -> bool:
-        return put(f'{DEVICES}/{self.device()}/remove', '1')
+        # A device that is plugged out at the same time is freed under this
+        # write, of which the kernel dies (remove_store() in
+        # drivers/pci/pci-sysfs.c holds no reference).
+        return put(f'{DEVICES}/{self.dice.choice(STAYING)}/remove', '1')
 
     def do_rescan(self) -> bool:
         return put('/sys/bus/pci/rescan', '1')

@@ -132,7 +132,7 @@ class Machine:
         top = self.topology
         split = ',kernel-irqchip=split' if top.iommu == 'intel' else ''
         words = ['qemu-system-x86_64', '-machine', f'q35{split}',
-                 '-accel', 'tcg,thread=multi', '-cpu', CPU,
+                 '-accel', f'tcg,thread={top.tcg_thread}', '-cpu', CPU,
                  '-m', f'{pace.memory(guest.release, top.ram_mb)}M',
                  '-smp', str(top.cpus),
                  '-nodefaults', '-display', 'none', '-no-reboot',

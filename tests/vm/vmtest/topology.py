@@ -104,6 +104,9 @@ class Topology:
     files         other files laid down before boot, by absolute path
     enable        units to enable; None: the daemon's, if it is there
     load          modules that are loaded early in the boot
+    tcg_thread    single: the CPUs take turns. QEMU before 8.2 dies when a CPU
+                  reads from a device while another moves that device's memory
+                  (tcg_commit() in softmmu/physmem.c).
     module        whether the project's kernel module and the test client for
                   it are there; `load` or the scenario loads it
     bus           'broker': dbus-broker instead of dbus-daemon
@@ -123,6 +126,7 @@ class Topology:
     iommu_args: str = ''
     ram_mb: int = 1024
     cpus: int = 2
+    tcg_thread: str = 'multi'
     kernel_args: str = ''
     qemu_args: Sequence[str] = ()
     subsystems: Sequence[str] = ()

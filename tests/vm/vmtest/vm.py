@@ -20,6 +20,8 @@ from .topology import Device, Topology
 
 DEVICES = '/sys/bus/pci/devices'
 GROUPS = '/sys/kernel/iommu_groups'
+# Seconds; pciehp waits five of them before it does what a button asks for.
+PRESS_AGAIN = 20
 
 
 @dataclass(frozen=True)
@@ -238,11 +240,24 @@ class VM:
             self._plugged[device.id] = device
             self.qmp('device_add', **device.arguments())
 
+    def _press(self, name: str) -> bool:
+        """Asks for a device's slot; whether the device is still there.
+
+        QEMU lets a slot go when the guest turns its power off for whatever
+        reason, a request or not, and refuses to ask while the guest is at it.
+        """
+        try:
+            self.qmp('device_del', id=name)
+        except QmpError as error:
+            return error.kind != 'DeviceNotFound'
+        return True
+
     def unplug(self, *names: str, timeout: float = 60) -> None:
         """Asks the guest to let devices go and waits until they are gone.
 
         Of a card with several functions name them all: the request takes the
-        whole slot out.
+        whole slot out. It is the press of a button, and pciehp ignores one
+        while it switches the slot, so it is repeated.
         """
         # Until 6.2 nvme gives its memory back at the last close of its disk,
         # and faults where the device has left its IOMMU by then.
@@ -250,26 +265,20 @@ class VM:
                 self._plugged[name].driver == 'nvme' for name in names):
             self.run('udevadm settle', check=False)
         mark = self.machine.qmp.mark()
+        deadline = time.monotonic() + timeout * self.slowness
         slots = {}
         for name in names:
             device = self._plugged[name]
             slots.setdefault((device.bus, device.slot), name)
-        gone = set()
-        for slot, name in slots.items():
-            try:
-                self.qmp('device_del', id=name)
-            except QmpError as error:
-                # QEMU lets a slot go when the guest turns its power off
-                # for whatever reason, this request or not.
-                if error.kind != 'DeviceNotFound':
-                    raise
-                gone.add(slot)
+        for name in slots.values():
+            while self._press(name):
+                try:
+                    self.machine.qmp.wait_event('DEVICE_DELETED', mark,
+                                                PRESS_AGAIN, device=name)
+                except TimeoutError:
+                    if time.monotonic() > deadline:
+                        raise
         for name in names:
-            device = self._plugged[name]
-            if (device.bus, device.slot) not in gone:
-                self.machine.qmp.wait_event(
-                    'DEVICE_DELETED', mark, timeout * self.slowness,
-                    device=name)
             if self._plugged.pop(name).size_mb:
                 self.qmp('blockdev-del', node_name=f'disk-{name}')
 
