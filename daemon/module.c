@@ -24,6 +24,9 @@
  * requests is the order in which they take effect.
  */
 
+/* Questions that are asked at once: an answer takes up to 6 KiB of the socket's 208. */
+#define QUERY_BURST 16
+
 bool module_is_there(const struct manager *m)
 {
 	return m->module && m->module->there;
@@ -68,11 +71,15 @@ void module_query(struct manager *m, struct group *group)
 	sd_event_source_set_enabled(m->module->query_source, SD_EVENT_ONESHOT);
 }
 
+/*
+ * The kernel answers before the sending returns, and drops what the socket has
+ * no room for; what has been answered is read before more is asked.
+ */
 static int on_query(sd_event_source *s, void *userdata)
 {
 	struct manager *m = userdata;
+	unsigned n = 0;
 
-	(void)s;
 	for (size_t i = 0; i < m->inventory.n_groups; i++) {
 		struct group *group = m->inventory.groups[i];
 		struct module_request request = {
@@ -83,6 +90,8 @@ static int on_query(sd_event_source *s, void *userdata)
 
 		if (!group->query_due)
 			continue;
+		if (n++ == QUERY_BURST)
+			return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 		group->query_due = false;
 		module_send(m, &request);
 	}
@@ -178,15 +187,27 @@ static int on_requests(sd_event_source *s, int fd, uint32_t revents, void *userd
 	(void)s;
 	(void)fd;
 	(void)revents;
-	for (int i = 0; i < MODULE_BURST && r > 0; i++)
+	for (int i = 0; i < MODULE_BURST && r > 0; i++) {
 		r = module_socket_receive(m->module->requests, on_answer, m);
+		if (r == -ENOBUFS) {
+			/* The rest is still to be read; asking now would only lose more. */
+			m->module->lost = true;
+			r = 1;
+		}
+	}
 	if (m->module->forbidden) {
 		log_warning("The kernel module iommu_policy may not be used by this process (CAP_SYS_ADMIN and "
 			    "CAP_SYS_RAWIO are needed)");
 		module_went(m);
-	} else if (r == -ENOBUFS) {
-		/* Which answers were lost is not known; whatever waits for one asks again in time. */
+	} else if (r == 0 && m->module->lost) {
+		/*
+		 * Which answers were lost is not known; whatever waits for one asks again in time. A dump goes on
+		 * whenever something is read, so none is under way where there is nothing left.
+		 */
+		log_debug("Answers of the kernel module have been lost; everything is asked for again");
+		m->module->lost = false;
 		m->module->dump = 0;
+		m->module->dump_again = false;
 		module_dump(m);
 	} else if (r < 0) {
 		log_debug("Cannot hear the kernel module's answers: %s", strerror(-r));
@@ -219,6 +240,7 @@ static void close_requests(struct module *module)
 	module->requests = NULL;
 	module->dump = 0;
 	module->dump_again = false;
+	module->lost = false;
 }
 
 static int open_requests(struct manager *m)
