@@ -19,6 +19,8 @@
 /* When a driver that has put a device off is asked again, twice as late each time, if nothing has happened before. */
 #define RETRY_MIN_USEC (1 * USEC_PER_SEC)
 #define RETRY_MAX_USEC (64 * USEC_PER_SEC)
+/* The kernel has got to a device by then. */
+#define NEW_USEC (10 * USEC_PER_SEC)
 
 struct autoprobe {
 	bool on;
@@ -256,9 +258,22 @@ static void drop_deferred(struct autoprobe *autoprobe)
 		note_not_done(autoprobe, autoprobe->done.devices, *address);
 }
 
-/* Everything that is there has been dealt with; what comes from now on has not. */
-static int start_record(struct autoprobe *autoprobe)
+/*
+ * A device is announced, and has its place in sysfs, before the kernel gives it
+ * to its driver (pci_bus_add_device()): the 0 may come between the two.
+ */
+static bool has_just_come(const struct manager *m, const char *address)
 {
+	const struct device *device = inventory_device(&m->inventory, address);
+
+	return device && !device->driver && device->came_usec &&
+	       now_usec(CLOCK_MONOTONIC) < device->came_usec + NEW_USEC;
+}
+
+/* Everything that is there has been dealt with; what comes from now on has not. */
+static int start_record(struct manager *m)
+{
+	struct autoprobe *autoprobe = m->autoprobe;
 	_cleanup_strv_ char **devices = NULL, **drivers = NULL;
 	int r;
 
@@ -266,7 +281,7 @@ static int start_record(struct autoprobe *autoprobe)
 		return r;
 	/* But for what is still under way since it was switched on. */
 	for (char **address = devices; address && *address; address++)
-		if (!probes_pending(autoprobe->probes, *address, NULL) &&
+		if (!probes_pending(autoprobe->probes, *address, NULL) && !has_just_come(m, *address) &&
 		    (r = strv_add(&autoprobe->done.devices, *address)) < 0)
 			return r;
 	for (char **driver = drivers; driver && *driver; driver++)
@@ -278,8 +293,9 @@ static int start_record(struct autoprobe *autoprobe)
 	return autoprobe_record_write(record_dir, &autoprobe->done);
 }
 
-static int switch_off(struct autoprobe *autoprobe)
+static int switch_off(struct manager *m)
 {
+	struct autoprobe *autoprobe = m->autoprobe;
 	bool on;
 	int r;
 
@@ -294,7 +310,7 @@ static int switch_off(struct autoprobe *autoprobe)
 		r = autoprobe_record_read(record_dir, &autoprobe->done);
 		return r == -ENOENT ? -EBUSY : r;
 	}
-	r = start_record(autoprobe);
+	r = start_record(m);
 	if (r >= 0)
 		r = sysfs_write_autoprobe(false);
 	if (r < 0) {
@@ -323,7 +339,7 @@ static void tell(int r)
 
 static void turn_on(struct manager *m)
 {
-	int r = switch_off(m->autoprobe);
+	int r = switch_off(m);
 
 	tell(r);
 	m->autoprobe->on = r >= 0;

@@ -126,7 +126,7 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 
 	(void)s;
 	log_debug("%s: %s by %s", probe->address,
-		  deferred			   ? "put off" :
+		  deferred			? "put off" :
 		  si->si_status == EXIT_SUCCESS ? "probed" :
 						  "not taken",
 		  probe->driver ? probe->driver : "its drivers");

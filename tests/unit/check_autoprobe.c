@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/autoprobe-record.h"
@@ -191,10 +192,17 @@ static struct device *see(struct manager *m, const char *address)
 	return device;
 }
 
-/* Until nothing more happens for a tenth of a second. */
+static bool has_children(void)
+{
+	siginfo_t info;
+
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* Until all probes have ended and nothing more happens for a tenth of a second. */
 static void loop(struct manager *m)
 {
-	while (sd_event_run(m->event, 100 * USEC_PER_MSEC) > 0)
+	while (sd_event_run(m->event, 100 * USEC_PER_MSEC) > 0 || has_children())
 		;
 }
 
@@ -338,6 +346,27 @@ START_TEST(device_that_came_meanwhile)
 }
 END_TEST
 
+/* Its event had come already. */
+START_TEST(device_that_has_just_come)
+{
+	struct autoprobe_record record;
+	struct manager m;
+
+	make_new(NULL);
+	begin(&m);
+	see(&m, OLD)->came_usec = now_usec(CLOCK_MONOTONIC) - 20 * USEC_PER_SEC;
+	see(&m, NEW)->came_usec = now_usec(CLOCK_MONOTONIC);
+	autoprobe_update(&m);
+	ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+	ck_assert(!strv_contains(record.devices, NEW) && strv_contains(record.devices, OLD));
+	autoprobe_record_clear(&record);
+	inventory_device(&m.inventory, NEW)->group->decided = true;
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", NEW);
+	end(&m);
+}
+END_TEST
+
 /* The kernel would take it from its list, and not ask its driver. */
 START_TEST(device_that_the_kernel_would_ask_again)
 {
@@ -459,6 +488,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, off_by_a_daemon_that_was_killed);
 	tcase_add_test(tc, device_waits_for_its_policy);
 	tcase_add_test(tc, device_that_came_meanwhile);
+	tcase_add_test(tc, device_that_has_just_come);
 	tcase_add_test(tc, device_that_the_kernel_would_ask_again);
 	tcase_add_test(tc, device_that_went_is_not_probed);
 	tcase_add_loop_test(tc, time_is_over, 0, 2);

@@ -8,12 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from vmtest import Device, Topology, e1000e, kernel, module, nvme, policyd
+from vmtest import Device, Topology, e1000e, kernel, module, nic, nvme, policyd
 from vmtest.client import wait_driver
 from vmtest.uevents import Uevents
 
 NAME = '/etc/iommu-policyd/iommu-policyd.conf.d/50-gate.conf'
 DROP_IN = f'/run/systemd/system/{policyd.UNIT}.d/50-test.conf'
+FAILPOINTS = '/run/iommu-policyd/failpoints'
 RECORD = '/run/iommu-policyd/autoprobe'
 SWITCH = '/sys/bus/pci/drivers_autoprobe'
 AUTOPROBE, YES = '[Daemon]\nGate=autoprobe\n', '[Daemon]\nGate=yes\n'
@@ -22,10 +23,16 @@ SLOW = 'iommu_policy_slow'
 pytestmark = pytest.mark.brief()
 newest = pytest.mark.kernels('7.2')
 
-TOPOLOGY = Topology(
-    ports=['rp1', 'rp2'], load=['e1000e', 'nvme'],
-    policy={'50-nic.conf': '[8086:10d3]\ndomain = identity\n'},
-    files={NAME: AUTOPROBE})
+
+def topology(**options):
+    return Topology(
+        ports=['rp1', 'rp2'], load=['e1000e', 'nvme'],
+        cold=[nic('cold', 'pcie.0', 'e1000', slot=3)],
+        policy={'50-nic.conf': '[8086:10d3]\ndomain = identity\n'},
+        files={NAME: AUTOPROBE}, **options)
+
+
+TOPOLOGY = topology(configure=['--enable-failpoints'])
 
 
 @contextlib.contextmanager
@@ -81,12 +88,13 @@ def go_on(vm):
 
 
 def test_what_the_kernel_heeds(vm):
-    """One line says so; before 6.19 nothing is switched, drivers come as ever
-    and the journal is quiet about it."""
+    """One line says so; before 6.19 nothing is switched. Drivers come either
+    way, at boot by udev, after the daemon has begun."""
     line, = said(vm, 'Gate=autoprobe')
     heeds = vm.release == '7.2'
     assert ('is 0 from now on' if heeds else 'before Linux 6.19') in line
     switched(vm, '0' if heeds else '1')
+    wait_driver(vm, vm.address('cold'), driver='e1000')
     with plugged(vm, e1000e('nic', 'rp1')) as address:
         wait_driver(vm, address, driver='e1000e')
     assert len(said(vm, 'autoprobe')) == 1
@@ -102,14 +110,14 @@ def test_first_driver_comes_after_the_policy(vm):
     mark = policyd.mark(vm)
     with Uevents(vm) as events, \
             plugged(vm, e1000e('nic', 'rp1'), nvme('other', 'rp2')) \
-            as (nic, other):
+            as (card, other):
         policyd.wait_state(vm, 'nic', 'compliant', 'identity')
         policyd.wait_state(vm, 'other', 'unmanaged', 'DMA')
-        wait_driver(vm, nic, driver='e1000e')
+        wait_driver(vm, card, driver='e1000e')
         wait_driver(vm, other, driver='nvme')
         # The kernel refuses this change to what has a driver, so the one
         # that was bound once came after it.
-        events.expect(nic, 'add', 'bind e1000e')
+        events.expect(card, 'add', 'bind e1000e')
         events.expect(other, 'add', 'bind nvme')
         applied = policyd.entry(vm, 'applied', mark,
                                 IOMMU_GROUP=vm.group_of('nic'))
@@ -164,8 +172,8 @@ def test_what_somebody_has_unbound(vm):
         switched(vm, '0')
         vm.run(f'udevadm trigger --action=add /sys/bus/pci/devices/{address};'
                ' udevadm settle')
-        with plugged(vm, e1000e('nic', 'rp2')) as nic:
-            wait_driver(vm, nic, driver='e1000e')
+        with plugged(vm, e1000e('nic', 'rp2')) as card:
+            wait_driver(vm, card, driver='e1000e')
         assert vm.driver_of(address) is None
 
 
@@ -180,17 +188,44 @@ def test_a_daemon_that_is_killed(vm):
         pid = vm.out(f'systemctl show -P MainPID {policyd.UNIT}')
         vm.run(f'kill -STOP {pid}')
         with plugged(vm, e1000e('nic', 'rp1'), nvme('other', 'rp2')) \
-                as (nic, other):
+                as (card, other):
             vm.run('modprobe nvme; udevadm settle')
-            assert (vm.driver_of(nic), vm.driver_of(other)) == (None, None)
+            assert (vm.driver_of(card), vm.driver_of(other)) == (None, None)
             vm.run(f'kill -KILL {pid}')
             switched(vm, '1')
-            wait_driver(vm, nic, driver='e1000e')
+            wait_driver(vm, card, driver='e1000e')
             wait_driver(vm, other, driver='nvme')
             assert vm.out(f'systemctl is-failed {policyd.UNIT}') == 'failed'
             assert len(said(vm, 'Gate=autoprobe has ended', mark)) == 1
     finally:
         vm.run(f'rm {DROP_IN}; systemctl daemon-reload; '
+               f'systemctl reset-failed {policyd.UNIT}; '
+               f'systemctl start {policyd.UNIT}')
+    switched(vm, '0')
+
+
+@newest
+@pytest.mark.parametrize('where', ['before', 'after'])
+def test_killed_where_it_switches(vm, where):
+    """The record is there first, and tells whoever comes."""
+    vm.run(f'systemctl stop {policyd.UNIT}')
+    switched(vm, '1')
+    vm.write(DROP_IN, '[Service]\nRestart=no\nExecStopPost=\n')
+    vm.write(FAILPOINTS, f'daemon:autoprobe.{where}=kill\n')
+    try:
+        vm.run('systemctl daemon-reload')
+        start = vm.run(f'systemctl start {policyd.UNIT}', check=False)
+        assert start.status != 0 and vm.exists(RECORD)
+        assert vm.read(SWITCH) == ('1' if where == 'before' else '0')
+        vm.run(f'rm {FAILPOINTS}')
+        with plugged(vm, e1000e('nic', 'rp1')) as address:
+            if where == 'after':
+                assert vm.driver_of(address) is None
+            vm.run('iommu-policyd --put-back')
+            wait_driver(vm, address, driver='e1000e')
+            switched(vm, '1')
+    finally:
+        vm.run(f'rm -f {DROP_IN} {FAILPOINTS}; systemctl daemon-reload; '
                f'systemctl reset-failed {policyd.UNIT}; '
                f'systemctl start {policyd.UNIT}')
     switched(vm, '0')
@@ -234,8 +269,8 @@ def test_the_setting_comes_and_goes_while_devices_do(vm):
     try:
         for _ in range(6):
             with plugged(vm, e1000e('nic', 'rp1'), nvme('other', 'rp2')) \
-                    as (nic, other):
-                wait_driver(vm, nic, driver='e1000e')
+                    as (card, other):
+                wait_driver(vm, card, driver='e1000e')
                 wait_driver(vm, other, driver='nvme')
     finally:
         job.stop()
@@ -258,3 +293,21 @@ def test_somebody_else_has_switched_it_off(vm):
     assert vm.read(SWITCH) == '0'
     vm.run(f'echo 1 >{SWITCH}; systemctl start {policyd.UNIT}')
     switched(vm, '0')
+
+
+@newest
+@pytest.mark.fresh_vm
+def test_the_module_has_a_gate_of_its_own(boot):
+    """Where it is loaded nothing is switched, be it before or later."""
+    vm = boot(topology(module=True))
+    with plugged(vm, e1000e('nic', 'rp1')) as address:
+        wait_driver(vm, address, driver='e1000e')
+    assert not said(vm, 'Gate=autoprobe')
+    switched(vm, '1')
+    vm.run('modprobe -r iommu_policy')
+    switched(vm, '0')
+    with plugged(vm, e1000e('nic', 'rp1')) as address:
+        wait_driver(vm, address, driver='e1000e')
+        vm.run('modprobe iommu_policy')
+        switched(vm, '1')
+    assert len(said(vm, 'Gate=autoprobe is off')) == 1
