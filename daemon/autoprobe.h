@@ -22,11 +22,13 @@ void autoprobe_set_dir(const char *dir);
 
 bool autoprobe_is_on(const struct manager *m);
 
-/* What uevents tell. Nothing of this does anything while it is not on. */
-void autoprobe_device_came(struct manager *m, const char *address);
+/* What uevents tell. Nothing of this does anything while it is not on. NEWS: the kernel's own event, nobody's "udevadm trigger". */
+void autoprobe_device_came(struct manager *m, const char *address, bool news);
 void autoprobe_device_went(struct manager *m, const char *address);
 void autoprobe_driver_came(struct manager *m, const char *driver);
 void autoprobe_driver_went(struct manager *m, const char *driver);
+/* Any device has got a driver: what another one lacked may be there now. */
+void autoprobe_device_bound(struct manager *m);
 /* Events may have been lost: what has not been dealt with? */
 void autoprobe_resync(struct manager *m);
 

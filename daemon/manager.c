@@ -145,8 +145,10 @@ int manager_device_seen(struct manager *m, const char *address, unsigned trigger
 		log_warning("%s cannot be read and is left alone: %s", address, strerror(-r));
 		return r;
 	}
-	if (added)
+	if (added) {
 		device->fresh = triggers & TRIGGER_PLUGGED;
+		device->came_usec = device->fresh ? now_usec(CLOCK_MONOTONIC) : 0;
+	}
 	bus_device_seen(m, device);
 	if (!device->group)
 		return 0;

@@ -2,12 +2,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/autoprobe-record.h"
 #include "daemon/log.h"
+#include "daemon/probes.h"
 #include "daemon/put-back.h"
 #include "daemon/state-file.h"
 #include "daemon/sysfs-machine.h"
@@ -17,31 +17,14 @@
 /* Who has not come back by then goes on alone. */
 #define PATIENCE_MSEC 10000
 
-_Noreturn void put_back_child(const char *address, const char *driver, int keep_fd)
-{
-	sigset_t none;
-	int r;
-
-	if (keep_fd >= 0)
-		(void)dup2(keep_fd, STDIN_FILENO);
-	close_range(STDERR_FILENO + 1, ~0U, 0);
-	sigemptyset(&none);
-	signal(SIGTERM, SIG_IGN);
-	sigprocmask(SIG_SETMASK, &none, NULL);
-	/* For the one: is it this driver's? For all: as the kernel does it when a device comes. */
-	r = driver ? sysfs_bind(address, driver) : sysfs_probe(address);
-	_exit(r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-}
-
 static void probe(const char *address, const char *driver, int keep_fd)
 {
 	pid_t pid = fork();
 
 	if (pid == 0)
-		put_back_child(address, driver, keep_fd);
+		probe_child(address, driver, keep_fd, false);
 	if (pid < 0)
-		log_error("%s: cannot be given to its driver: %s (echo %s >/sys/bus/pci/drivers_probe does that)", address,
-			  strerror(errno), address);
+		probe_cannot_start(address, errno);
 }
 
 static bool is_unbound(const char *address)

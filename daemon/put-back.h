@@ -10,11 +10,4 @@
  */
 int put_back(const char *dir);
 
-/*
- * The whole of a child process: has the device at ADDRESS probed, by DRIVER
- * alone where that is not NULL. A driver may take its time and may never come
- * back, so that nobody else can do this. KEEP_FD stays open until then; -1: none.
- */
-_Noreturn void put_back_child(const char *address, const char *driver, int keep_fd);
-
 #endif

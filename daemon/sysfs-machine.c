@@ -10,6 +10,8 @@
 #include "daemon/sysfs-machine.h"
 #include "daemon/util.h"
 
+#define DEFERRED_MAX (256 << 10)
+
 static bool is_there(const char *below)
 {
 	_cleanup_free_ char *path = strf("%s/%s", sysfs_root, below);
@@ -69,6 +71,26 @@ int sysfs_write_autoprobe(bool on)
 	if (!path)
 		return -ENOMEM;
 	return failpoint_around("autoprobe", sysfs_write_attribute_at(AT_FDCWD, path, on ? "1" : "0"));
+}
+
+int sysfs_list_deferred(char ***ret)
+{
+	_cleanup_free_ char *path = strf("%s/kernel/debug/devices_deferred", sysfs_root);
+	_cleanup_strv_ char **addresses = NULL;
+	_cleanup_free_ char *text = NULL;
+	char *rest, *line;
+	int r = path ? read_file_at(AT_FDCWD, path, DEFERRED_MAX, &text) : -ENOMEM;
+
+	if (r < 0)
+		return r;
+	/* Each line is a name and, after a tab, a reason. */
+	for (rest = text; (line = strsep(&rest, "\n"));) {
+		line[strcspn(line, "\t")] = '\0';
+		if (address_is_valid(line) && (r = strv_add(&addresses, line)) < 0)
+			return r;
+	}
+	*ret = TAKE_PTR(addresses);
+	return 0;
 }
 
 int sysfs_list_devices(char ***ret)

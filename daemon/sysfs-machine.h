@@ -20,11 +20,18 @@ const char *sysfs_lockdown(void);
 
 /*
  * Whether the kernel by itself gives PCI devices to their drivers when either
- * of the two comes (drivers_autoprobe, drivers/base/bus.c). Linux 7.2 keeps to
- * it for devices that are plugged in, 6.1 and 6.12 do not.
+ * of the two comes (drivers_autoprobe, drivers/base/bus.c). Linux 6.19 and
+ * later keep to it for devices that are plugged in too: kernel_heeds_autoprobe().
  */
 int sysfs_read_autoprobe(bool *ret);
 int sysfs_write_autoprobe(bool on);
+
+/*
+ * The addresses of PCI devices whose driver waits for something that is not
+ * there yet (deferred_devs_show(), drivers/base/dd.c). -ENOENT: debugfs is not
+ * there, or the kernel has none.
+ */
+int sysfs_list_deferred(char ***ret);
 
 /* The addresses of all PCI devices, sorted. */
 int sysfs_list_devices(char ***ret);

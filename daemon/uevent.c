@@ -31,8 +31,11 @@ static void handle(struct manager *m, struct udev_device *event)
 	if (strcmp(subsystem, "drivers") == 0) {
 		const char *path = udev_device_get_devpath(event);
 
-		if (!path || strncmp(path, "/bus/pci/drivers/", 17) != 0)
+		/* A driver of anything may be what another one waits for. */
+		if (!path || strncmp(path, "/bus/pci/drivers/", 17) != 0) {
+			autoprobe_device_bound(m);
 			return;
+		}
 		if (strcmp(action, "add") == 0) {
 			autoprobe_driver_came(m, path + 17);
 			manager_queue_all(m, TRIGGER_DRIVERS);
@@ -46,9 +49,10 @@ static void handle(struct manager *m, struct udev_device *event)
 	log_debug("uevent %llu: %s %s", (unsigned long long)seqnum, action, address);
 	if (strcmp(action, "add") == 0) {
 		manager_device_seen(m, address, TRIGGER_PLUGGED, seqnum);
-		autoprobe_device_came(m, address);
+		autoprobe_device_came(m, address, !udev_device_get_property_value(event, "SYNTH_UUID"));
 	} else if (strcmp(action, "bind") == 0) {
 		manager_device_seen(m, address, TRIGGER_BOUND, seqnum);
+		autoprobe_device_bound(m);
 	} else if (strcmp(action, "unbind") == 0) {
 		manager_device_seen(m, address, TRIGGER_UNBOUND, seqnum);
 	} else if (strcmp(action, "remove") == 0) {

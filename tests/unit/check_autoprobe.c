@@ -5,11 +5,13 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/autoprobe-record.h"
 #include "daemon/autoprobe.h"
 #include "daemon/gate.h"
+#include "daemon/kernel.h"
 #include "daemon/manager.h"
 #include "daemon/options.h"
 #include "daemon/put-back.h"
@@ -37,6 +39,7 @@ static void setup(void)
 	dir = strf("%s/run", fake_sysfs_root());
 	ck_assert_int_eq(mkdir(dir, 0755), 0);
 	autoprobe_set_dir(dir);
+	kernel_set_release("6.19.0-amd64");
 	/* As the daemon has it: a child's end is an event. */
 	sigemptyset(&set);
 	sigaddset(&set, SIGCHLD);
@@ -45,6 +48,7 @@ static void setup(void)
 
 static void teardown(void)
 {
+	kernel_set_release(NULL);
 	free(dir);
 	fake_sysfs_remove();
 }
@@ -188,10 +192,17 @@ static struct device *see(struct manager *m, const char *address)
 	return device;
 }
 
-/* Until nothing more happens for a tenth of a second. */
+static bool has_children(void)
+{
+	siginfo_t info;
+
+	return waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0;
+}
+
+/* Until all probes have ended and nothing more happens for a tenth of a second. */
 static void loop(struct manager *m)
 {
-	while (sd_event_run(m->event, 100 * USEC_PER_MSEC) > 0)
+	while (sd_event_run(m->event, 100 * USEC_PER_MSEC) > 0 || has_children())
 		;
 }
 
@@ -223,6 +234,19 @@ START_TEST(switched_and_put_back)
 }
 END_TEST
 
+START_TEST(kernel_that_does_not_heed_it)
+{
+	struct manager m;
+
+	kernel_set_release("6.18.44");
+	begin(&m);
+	autoprobe_update(&m);
+	ck_assert(!autoprobe_is_on(&m) && !has_record());
+	ck_assert_content("bus/pci/drivers_autoprobe", "1");
+	end(&m);
+}
+END_TEST
+
 START_TEST(off_by_somebody_else)
 {
 	struct manager m;
@@ -242,16 +266,19 @@ START_TEST(off_by_a_daemon_that_was_killed)
 
 	fake_file("0\n", "bus/pci/drivers_autoprobe");
 	fake_file("[autoprobe]\ndevice=" OLD "\ndriver=e1000e\n", "run/autoprobe");
-	make_new(NULL);
 	begin(&m);
 	autoprobe_update(&m);
 	ck_assert(autoprobe_is_on(&m));
 	see(&m, OLD);
+	autoprobe_resync(&m);
+	loop(&m);
+	ck_assert_content("bus/pci/drivers/nvme/bind", OLD);
+	ck_assert_content("bus/pci/drivers/e1000e/bind", "");
+	make_new(NULL);
 	see(&m, NEW)->group->decided = true;
 	autoprobe_resync(&m);
 	loop(&m);
 	ck_assert_content("bus/pci/drivers_probe", NEW);
-	ck_assert_content("bus/pci/drivers/nvme/bind", OLD);
 	end(&m);
 }
 END_TEST
@@ -266,7 +293,7 @@ START_TEST(device_waits_for_its_policy)
 	autoprobe_update(&m);
 	make_new(NULL);
 	group = see(&m, NEW)->group;
-	autoprobe_device_came(&m, NEW);
+	autoprobe_device_came(&m, NEW, true);
 	loop(&m);
 	ck_assert_content("bus/pci/drivers_probe", "");
 	group->decided = true;
@@ -279,13 +306,83 @@ START_TEST(device_waits_for_its_policy)
 
 	/* Announced once more it does not wait again; another one in its place does. */
 	fake_file("", "bus/pci/drivers_probe");
-	autoprobe_device_came(&m, NEW);
+	autoprobe_device_came(&m, NEW, false);
 	loop(&m);
 	ck_assert_content("bus/pci/drivers_probe", "");
 	autoprobe_device_went(&m, NEW);
-	autoprobe_device_came(&m, NEW);
+	autoprobe_device_came(&m, NEW, true);
 	loop(&m);
 	ck_assert_content("bus/pci/drivers_probe", NEW);
+	end(&m);
+}
+END_TEST
+
+/* It was there when all was switched off, and the kernel had not got to it: its event comes only now. */
+START_TEST(device_that_came_meanwhile)
+{
+	struct autoprobe_record record;
+	struct manager m;
+
+	make_new(NULL);
+	fake_group(3, "DMA");
+	fake_device(BOUND, 3, "e1000e");
+	begin(&m);
+	autoprobe_update(&m);
+	see(&m, NEW);
+	see(&m, BOUND);
+	autoprobe_device_came(&m, NEW, true);
+	autoprobe_device_came(&m, BOUND, true);
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", "");
+	/* A daemon that is killed now has not dealt with it. */
+	ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+	ck_assert(!strv_contains(record.devices, NEW) && strv_contains(record.devices, BOUND));
+	autoprobe_record_clear(&record);
+	inventory_device(&m.inventory, NEW)->group->decided = true;
+	gate_look(&m);
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", NEW);
+	end(&m);
+}
+END_TEST
+
+/* Its event had come already. */
+START_TEST(device_that_has_just_come)
+{
+	struct autoprobe_record record;
+	struct manager m;
+
+	make_new(NULL);
+	begin(&m);
+	see(&m, OLD)->came_usec = now_usec(CLOCK_MONOTONIC) - 20 * USEC_PER_SEC;
+	see(&m, NEW)->came_usec = now_usec(CLOCK_MONOTONIC);
+	autoprobe_update(&m);
+	ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+	ck_assert(!strv_contains(record.devices, NEW) && strv_contains(record.devices, OLD));
+	autoprobe_record_clear(&record);
+	inventory_device(&m.inventory, NEW)->group->decided = true;
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", NEW);
+	end(&m);
+}
+END_TEST
+
+/* The kernel would take it from its list, and not ask its driver. */
+START_TEST(device_that_the_kernel_would_ask_again)
+{
+	struct autoprobe_record record;
+	struct manager m;
+
+	fake_file("platform-thing\tno reason\n" OLD "\te1000e: wait for supplier\n", "kernel/debug/devices_deferred");
+	begin(&m);
+	autoprobe_update(&m);
+	ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+	ck_assert(!strv_contains(record.devices, OLD));
+	autoprobe_record_clear(&record);
+	see(&m, OLD)->group->decided = true;
+	autoprobe_resync(&m);
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", OLD);
 	end(&m);
 }
 END_TEST
@@ -299,7 +396,7 @@ START_TEST(device_that_went_is_not_probed)
 	autoprobe_update(&m);
 	make_new(NULL);
 	group = see(&m, NEW)->group;
-	autoprobe_device_came(&m, NEW);
+	autoprobe_device_came(&m, NEW, true);
 	autoprobe_device_went(&m, NEW);
 	group->decided = true;
 	gate_look(&m);
@@ -320,7 +417,7 @@ START_TEST(time_is_over)
 	make_new(NULL);
 	/* A change of its group is under way. */
 	see(&m, NEW)->group->waiting = true;
-	autoprobe_device_came(&m, NEW);
+	autoprobe_device_came(&m, NEW, true);
 	loop(&m);
 	ck_assert_content("bus/pci/drivers_probe", _i ? "" : NEW);
 	/* When the setting goes nothing waits any longer. */
@@ -346,7 +443,7 @@ START_TEST(bridge_does_not_wait)
 	autoprobe_update(&m);
 	make_new(NULL);
 	see(&m, NEW)->attributes.bridge = true;
-	autoprobe_device_came(&m, NEW);
+	autoprobe_device_came(&m, NEW, true);
 	loop(&m);
 	ck_assert_content("bus/pci/drivers_probe", NEW);
 	end(&m);
@@ -363,7 +460,7 @@ START_TEST(driver_that_is_loaded_later)
 	/* One that waits has its turn with all drivers at once. */
 	make_new(NULL);
 	see(&m, NEW);
-	autoprobe_device_came(&m, NEW);
+	autoprobe_device_came(&m, NEW, true);
 	fake_driver("igb");
 	autoprobe_driver_came(&m, "igb");
 	loop(&m);
@@ -386,9 +483,13 @@ static Suite *suite(void)
 	tcase_add_test(tc, put_back_gives_what_waits_to_its_drivers);
 	tcase_add_test(tc, put_back_of_a_record_that_cannot_be_read);
 	tcase_add_test(tc, switched_and_put_back);
+	tcase_add_test(tc, kernel_that_does_not_heed_it);
 	tcase_add_test(tc, off_by_somebody_else);
 	tcase_add_test(tc, off_by_a_daemon_that_was_killed);
 	tcase_add_test(tc, device_waits_for_its_policy);
+	tcase_add_test(tc, device_that_came_meanwhile);
+	tcase_add_test(tc, device_that_has_just_come);
+	tcase_add_test(tc, device_that_the_kernel_would_ask_again);
 	tcase_add_test(tc, device_that_went_is_not_probed);
 	tcase_add_loop_test(tc, time_is_over, 0, 2);
 	tcase_add_test(tc, bridge_does_not_wait);

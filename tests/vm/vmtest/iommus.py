@@ -15,7 +15,7 @@ _OLD_VIRTIO = ("Debian's 6.1 has no driver for virtio-iommu "
 class Iommu:
     """One IOMMU with its settings.
 
-    late    a device has no group until a driver probes it first
+    late    on 6.12 a device has no group until a driver probes it first
     lacks   kernels that cannot drive it, with the reason in words
     """
 

@@ -19,6 +19,7 @@ _COMPLAINTS = re.compile('|'.join((
     r'INFO: trying to register non-static key',
     r'turning off the locking correctness validator',
     r'\bODEBUG: ',
+    r'\[iommu_policy\] enqueued on deprecated',
     # What it suspects is looked at one by one; see leaks().
     r'kmemleak: (?!Kernel memory leak detector initialized'
     r'|Automatic memory scanning|\d+ new suspected)',
