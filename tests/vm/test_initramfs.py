@@ -84,8 +84,8 @@ def changed_first(vm, type, device='root', driver='^nvme nvme0: '):
     assert changed < bound
 
 
-@pytest.mark.parametrize('tool', [
-    'initramfs-tools', pytest.param('dracut', marks=pytest.mark.brief())])
+@pytest.mark.parametrize('tool', ['initramfs-tools', 'dracut'])
+@pytest.mark.brief()
 def test_identity_from_the_first_driver_on(boot, tool):
     vm = boot(topology(tool))
     changed_first(vm, 'identity')
