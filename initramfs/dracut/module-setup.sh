@@ -7,7 +7,8 @@
 check()
 {
 	require_binaries /usr/sbin/iommu-policyd || return 1
-	return 0
+	. "${dracutsysrootdir-}/usr/lib/iommu-policyd/initramfs/copy-files"
+	iommu_policyd_wanted "${dracutsysrootdir-}"
 }
 
 depends()
@@ -17,9 +18,9 @@ depends()
 
 install()
 {
-	inst_multiple /usr/sbin/iommu-policyd sleep mv rm
+	inst_multiple /usr/sbin/iommu-policyd sh sleep mkdir mv rm
 	inst_script /usr/lib/iommu-policyd/initramfs/apply
-	. /usr/lib/iommu-policyd/initramfs/copy-files
-	iommu_policyd_copy "$initdir"
+	. "${dracutsysrootdir-}/usr/lib/iommu-policyd/initramfs/copy-files"
+	iommu_policyd_copy "$initdir" "${dracutsysrootdir-}"
 	inst_hook pre-trigger 05 "$moddir/pre-trigger.sh"
 }

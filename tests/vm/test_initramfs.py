@@ -10,19 +10,35 @@ import re
 
 import pytest
 
-from vmtest import Topology, e1000e, nvme, policyd, realroot
+from vmtest import Topology, e1000e, nvme, policyd
 
 pytestmark = pytest.mark.brief('6.12')
 
-LAZY = {'50-root.conf': '[storage]\nmatch-class = 0108\ndomain = DMA-FQ\n'}
-BROKEN = {'50-root.conf': '[storage]\nmatch-class = 0108\ndomian = DMA\n'}
+STORAGE = '[storage]\nmatch-class = 0108\ndomain = {}\n'
+NETWORK = '[network]\nmatch-id = 8086:10d3\nrebind = always\ndomain = {}\n'
+# More lines than the kernel's log takes from one who has opened it.
+N_ERRORS = 15
+BROKEN = STORAGE.format('DMA') + 'domian = DMA\n' * N_ERRORS
+# Says that it has begun, and no more.
+HUNG = """\
+#!/bin/sh
+echo '<6>iommu-policyd: hangs' >&2
+kill -STOP $$
+"""
+DAEMON = '/usr/sbin/iommu-policyd'
 
 
-def topology(tool='initramfs-tools', policy=realroot.POLICY, **options):
+def topology(tool='initramfs-tools', policy=STORAGE.format('identity'),
+             **options):
     return Topology(
-        ports=['rp1', 'rp2'], root=tool, policy=policy,
+        ports=['rp1', 'rp2'], root=tool, policy={'50-root.conf': policy},
         cold=[nvme('root', 'rp1', size_mb=0, drive='root'),
               e1000e('nic', 'rp2')], boot_timeout=300, **options)
+
+
+def said(vm, pattern, name='iommu-policyd'):
+    return [row for row in vm.journal(f'SYSLOG_IDENTIFIER={name}')
+            if re.search(pattern, row['MESSAGE'])]
 
 
 def when(vm, pattern, name='iommu-policyd'):
@@ -31,8 +47,7 @@ def when(vm, pattern, name='iommu-policyd'):
     In an initramfs with systemd the daemon speaks to the journal, and to the
     kernel's log in another, which the journal has too.
     """
-    entry = next(row for row in vm.journal(f'SYSLOG_IDENTIFIER={name}')
-                 if re.search(pattern, row['MESSAGE']))
+    entry = said(vm, pattern, name)[0]
     if '_SOURCE_MONOTONIC_TIMESTAMP' in entry:
         return int(entry['_SOURCE_MONOTONIC_TIMESTAMP']) / 1e6
     late = int(entry['__REALTIME_TIMESTAMP']) \
@@ -55,34 +70,62 @@ def healthy(vm):
     vm.run('e2fsck -fn /dev/nvme0n1', timeout=180)
 
 
-def changed_first(vm, tool, type):
+def changed_first(vm, type, device='root', driver='^nvme nvme0: '):
     """In the initramfs, and by nobody else and never again."""
-    policyd.wait_state(vm, 'root', 'compliant', type)
-    number = vm.group_of('root')
-    rule = policyd.group(vm, 'root')
-    assert rule['BootType'] == 'DMA'
-    assert policyd.entries(vm, 'applied', IOMMU_GROUP=number) == []
-    assert policyd.entries(vm, 'decided', IOMMU_GROUP=number) == []
+    found = policyd.wait_state(vm, device, 'compliant', type)
+    assert found['BootType'] == 'DMA'
+    number = vm.group_of(device)
+    for kind in ('applied', 'decided'):
+        assert policyd.entries(vm, kind, IOMMU_GROUP=number) == []
     changed = when(vm, rf'^Group {number} .* changed from DMA to {type} ')
-    bound = when(vm, 'nvme nvme0: pci function', 'kernel')
-    print(f'{tool}: changed at {changed:.3f} s, driver at {bound:.3f} s')
+    vm.wait(lambda: said(vm, driver, 'kernel'), what='the driver')
+    bound = when(vm, driver, 'kernel')
+    print(f'{device}: changed at {changed:.3f} s, driver at {bound:.3f} s')
     assert changed < bound
 
 
-@pytest.mark.parametrize('tool', [
-    'initramfs-tools', pytest.param('dracut', marks=pytest.mark.brief())])
+@pytest.mark.parametrize('tool', ['initramfs-tools', 'dracut'])
+@pytest.mark.brief()
 def test_identity_from_the_first_driver_on(boot, tool):
     vm = boot(topology(tool))
-    changed_first(vm, tool, 'identity')
-    # What is not in the initramfs' hands is as at any boot.
+    changed_first(vm, 'identity')
+    # Nothing is said of it.
     policyd.wait_state(vm, 'nic', 'unmanaged', 'DMA')
     healthy(vm)
 
 
 @pytest.mark.brief()
 def test_another_policy(boot):
-    vm = boot(topology(policy=LAZY))
-    changed_first(vm, 'initramfs-tools', 'DMA-FQ')
+    vm = boot(topology(policy=STORAGE.format('DMA-FQ')))
+    changed_first(vm, 'DMA-FQ')
+    healthy(vm)
+
+
+def test_what_was_there_before(boot):
+    """What the initramfs has changed can be taken back: a network card, and
+    the root disk but for its being in use."""
+    def policy(domain):
+        return STORAGE.format('identity') + 'rebind = always\n' \
+            + NETWORK.format(domain)
+    vm = boot(topology(policy=policy('identity')))
+    changed_first(vm, 'identity')
+    changed_first(vm, 'identity', 'nic', '^e1000e 0000:')
+
+    root, nic = vm.group_of('root'), vm.group_of('nic')
+    error, message = policyd.call(vm, 'Restore', 'u', root)
+    assert error == f'{policyd.SERVICE}.Error.InUse', message
+    assert 'nvme0n1 is mounted on /' in message
+    assert vm.type_of('root') == 'identity'
+    assert policyd.call(vm, 'Restore', 'u', nic) == ('', '')
+    assert (vm.type_of('nic'), vm.driver_of('nic')) == ('DMA', 'e1000e')
+
+    policyd.policies(vm, root=policy('DMA-FQ'))
+    policyd.wait_state(vm, 'nic', 'compliant', 'DMA-FQ')
+    policyd.policies(vm, root=policy('auto').replace('identity', 'auto'))
+    policyd.wait_state(vm, 'nic', 'compliant', 'DMA')
+    assert vm.driver_of('nic') == 'e1000e'
+    found = policyd.wait_state(vm, 'root', 'refused', 'identity')
+    assert found['Target'] == 'DMA'
     healthy(vm)
 
 
@@ -90,10 +133,29 @@ def test_a_broken_policy(boot):
     """Nothing is applied, both say so, and the boot goes on."""
     vm = boot(topology(policy=BROKEN))
     assert vm.type_of('root') == 'DMA'
-    path = '/etc/iommu-policyd/policy.d/50-root.conf:3'
-    assert when(vm, f'^{path}: ') < when(vm, 'nvme nvme0', 'kernel')
+    path = '/etc/iommu-policyd/policy.d/50-root.conf'
+    early = [row['MESSAGE'] for row in said(vm, f'^{path}:')
+             if row['_TRANSPORT'] == 'kernel']
+    assert len(early) == N_ERRORS, early
+    assert when(vm, f'^{path}:') < when(vm, 'nvme nvme0', 'kernel')
     assert when(vm, '^ended with status 1; the service will try again')
     assert 'NOTHING IS APPLIED' in policyd.status(vm)
+    healthy(vm)
+
+
+@pytest.mark.parametrize('tool', ['initramfs-tools', 'dracut'])
+@pytest.mark.brief()
+def test_a_daemon_that_hangs(boot, tool):
+    """It is killed after ten seconds, and the service finds what is left."""
+    vm = boot(topology(tool, initramfs={DAEMON: HUNG}))
+    delay = when(vm, '^not done in 10 s; the boot goes on') \
+        - when(vm, '^hangs')
+    print(f'held up for {delay:.1f} s')
+    assert 10 <= delay < 20
+    found = policyd.wait_state(vm, 'root', 'pending', 'DMA')
+    assert found['BootType'] == 'DMA' and found['Target'] == 'identity'
+    assert not vm.exists('/run/iommu-policyd.once')
+    assert vm.run("pgrep -f '[i]ommu-policyd --once'", check=False).status == 1
     healthy(vm)
 
 
@@ -109,5 +171,5 @@ def test_off(boot):
     vm = boot(topology(kernel_args='iommu_policyd=off'))
     assert vm.type_of('root') == 'DMA'
     assert when(vm, '^iommu_policyd=off is on the kernel')
-    assert not vm.exists('/run/iommu-policyd/group')
+    assert not vm.exists('/run/iommu-policyd')
     healthy(vm)

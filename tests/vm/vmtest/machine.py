@@ -110,10 +110,10 @@ class Machine:
 
     def _real_root(self, guest: kernel.Kernel,
                    tree: Path | None) -> tuple[Path, Path]:
-        assert tree
-        made = realroot.get(self.topology.root, guest, tree, POLICY)
-        return realroot.with_policy(*made, self.folder,
-                                    self.topology.policy, POLICY)
+        top = self.topology
+        made = realroot.get(top.root, guest, tree, POLICY)
+        return realroot.for_machine(made, self.folder, POLICY, top.policy,
+                                    top.initramfs)
 
     # -- the process ---------------------------------------------------
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
-import tempfile
 from pathlib import Path
 from typing import Mapping
 
@@ -64,7 +63,7 @@ def _make_initramfs(tree: Path, tool: str, version: str) -> str:
     return path
 
 
-def _build(work: Path, tool: str, guest: Kernel, daemon: Path,
+def _build(work: Path, tool: str, guest: Kernel, daemon: Path | None,
            folder: str) -> None:
     tree = work / 'tree'
     cache.command('fsck.erofs', f'--extract={tree}', image.get())
@@ -78,11 +77,12 @@ def _build(work: Path, tool: str, guest: Kernel, daemon: Path,
     if tool == 'dracut':
         shutil.rmtree(tree / 'usr/share/initramfs-tools',
                       ignore_errors=True)
-    _pour(daemon, tree)
-    for name, text in POLICY.items():
-        (tree / folder / name).write_text(text)
-    link = tree / UNIT.lstrip('/')
-    link.symlink_to('/lib/systemd/system/iommu-policyd.service')
+    if daemon:
+        _pour(daemon, tree)
+        for name, text in POLICY.items():
+            (tree / folder / name).write_text(text)
+        link = tree / UNIT.lstrip('/')
+        link.symlink_to('/lib/systemd/system/iommu-policyd.service')
     path = _make_initramfs(tree, tool, guest.version)
     (tree / path.lstrip('/')).rename(work / 'initrd')
     cache.command('mkfs.ext4', '-q', '-F', '-d', tree, work / 'root.img',
@@ -100,37 +100,43 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def get(tool: str, guest: Kernel, daemon: Path,
+def get(tool: str, guest: Kernel, daemon: Path | None,
         folder: str) -> tuple[Path, Path]:
-    """Disk and initramfs with POLICY in `folder`, made when missing."""
+    """Disk and initramfs with POLICY in `folder`, made when missing; without
+    a daemon, neither has anything of ours."""
     found = cache.cached(
         f'root-{tool}',
         [Path(__file__), str(guest.vmlinuz), str(image.get()),
-         _digest(daemon)],
+         _digest(daemon) if daemon else ''],
         lambda work: _build(work, tool, guest, daemon, folder))
     return found / 'root.img', found / 'initrd'
 
 
-def with_policy(disk: Path, initrd: Path, work: Path,
-                policy: Mapping[str, str], folder: str) -> tuple[Path, Path]:
+def _replace(disk: Path, work: Path, path: str, text: str) -> None:
+    """Another text for a file in the file system of `disk`."""
+    file = work / 'text'
+    file.write_text(text)
+    file.chmod(0o644)
+    for request in (f'rm {path}', f'write {file} {path}'):
+        cache.command('debugfs', '-w', '-R', request, disk)
+
+
+def for_machine(made: tuple[Path, Path], work: Path, folder: str,
+                policy: Mapping[str, str],
+                programs: Mapping[str, str]) -> tuple[Path, Path]:
     """The disk is a copy, since the guest writes to it. Where `policy` is not
-    POLICY, both have its files, as if they were made anew."""
-    copy, blob = work / 'root.img', work / 'initrd'
-    cache.command('cp', '--sparse=always', disk, copy)
-    if policy == POLICY:
-        return copy, initrd
+    POLICY, both have its files, as if they were made anew. `programs` are
+    other ones for the initramfs alone."""
+    disk, initrd = work / 'root.img', work / 'initrd'
+    cache.command('cp', '--sparse=always', made[0], disk)
     archive = cpio.Cpio()
-    with tempfile.NamedTemporaryFile('w') as file:
+    if policy != POLICY:
         for name, text in policy.items():
             archive.file(f'{folder}/{name}', text)
-            file.seek(0)
-            file.truncate()
-            file.write(text)
-            file.flush()
-            Path(file.name).chmod(0o644)
-            for request in (f'rm /{folder}/{name}',
-                            f'write {file.name} /{folder}/{name}'):
-                cache.command('debugfs', '-w', '-R', request, copy)
-    data = initrd.read_bytes()
-    blob.write_bytes(data + bytes(-len(data) % 512) + archive.finish())
-    return copy, blob
+            _replace(disk, work, f'/{folder}/{name}', text)
+    for name, text in programs.items():
+        archive.file(name, text, 0o755)
+    # Where archives are joined, zeroes are skipped.
+    data = made[1].read_bytes()
+    initrd.write_bytes(data + bytes(-len(data) % 512) + archive.finish())
+    return disk, initrd

@@ -114,6 +114,7 @@ class Topology:
     root          boots from a root file system on a disk, by an initramfs
                   that initramfs-tools or dracut has made; the disk is the
                   block node 'root' for a cold device
+    initramfs     with `root`: programs to be others there, by absolute path
     wait          'running': until systemd is done; 'agent': at once
     expect_kernel regular expressions of kernel complaints that are expected
     expect_failed units of ours that are expected to fail
@@ -139,6 +140,7 @@ class Topology:
     bus: str = 'daemon'
     configure: Sequence[str] = ()
     root: str = ''
+    initramfs: Mapping[str, str] = field(default_factory=dict)
     wait: str = 'running'
     boot_timeout: float = 180
     expect_kernel: Sequence[str] = ()
