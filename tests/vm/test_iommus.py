@@ -29,7 +29,7 @@ TOPOLOGY = Topology(
            '/etc/modprobe.d/vfio.conf':
                'options vfio_iommu_type1 allow_unsafe_interrupts=1\n'})
 
-pytestmark = [pytest.mark.iommus(*iommus.ALL), pytest.mark.brief('6.12')]
+pytestmark = [pytest.mark.iommus(*iommus.NATIVE), pytest.mark.brief('6.12')]
 
 PIN = 'iommu-policyd-hold'
 NIC = '[nic]\nmatch-address = 0000:03:00.*\n'

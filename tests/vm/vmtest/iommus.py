@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from . import arch
 from .topology import Topology
 
 _OLD_VIRTIO = ("Debian's 6.1 has no driver for virtio-iommu "
@@ -32,6 +33,8 @@ class Iommu:
         return dict(self.lacks).get(release, '')
 
 
+_ARM = 'the harness has no other Arm guest than of kernel 6.1 and 6.12'
+
 # What scenarios run on unless somebody says otherwise.
 DEFAULT = 'intel'
 
@@ -48,7 +51,14 @@ ALL = {one.name: one for one in (
           lacks=(('6.1', _OLD_VIRTIO),)),
     Iommu('virtio-no-bypass', 'virtio-iommu, boot-bypass off', 'virtio',
           args='boot-bypass=off', late=True, lacks=(('6.1', _OLD_VIRTIO),)),
+    Iommu('smmuv3', 'Arm SMMUv3, ACPI', 'smmuv3', late=True,
+          lacks=(('7.2', _ARM), ('debug', _ARM))),
+    Iommu('smmuv3-dt', 'Arm SMMUv3, device tree', 'smmuv3-dt', late=True,
+          lacks=(('7.2', _ARM), ('debug', _ARM))),
 )}
+
+# Those of this machine's own kind of processor: what needs no other packages.
+NATIVE = [name for name, one in ALL.items() if not arch.of(one.iommu).foreign]
 
 
 def chosen(text: str) -> list[str]:
