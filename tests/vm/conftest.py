@@ -22,8 +22,8 @@ from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from vmtest import (VM, EmulatorFailed, Topology, arch, cache, client,  # noqa: E402
-                    iommus, kernel, otherdebian, policyd, tree)
+from vmtest import (VM, EmulatorFailed, Topology, arch, cache,  # noqa: E402
+                    client, iommus, kernel, otherdebian, policyd, tree)
 
 # How often a test is run again whose machine the emulator has failed.
 _RETRIES = 2

@@ -3,8 +3,9 @@
 #
 # The initrd's only program: puts the guest's root together and hands over to
 # systemd. Two disks, which are no PCI devices of their own, hold the system and
-# the modules; a tmpfs above them takes all that is written, and /extra, which comes with
-# each boot, is copied there (the daemon, its policy, the scenario's files).
+# the modules; a tmpfs above them takes all that is written, and /extra, which
+# comes with each boot, is copied there (the daemon, its policy, the scenario's
+# files).
 
 export PATH=/bin
 /bin/busybox mkdir -p /bin

@@ -102,8 +102,8 @@ def get(guest: Kernel) -> Path:
     inputs: list[Path | str] = [str(headers(guest)), Path(__file__)]
     for name in names:
         inputs += [name, cache.TOP / name]
-    folder = cache.cached(f'module-{guest.release}{guest.arch.ending()}', inputs,
-                          lambda work: _build(guest, names, work))
+    folder = cache.cached(f'module-{guest.release}{guest.arch.ending()}',
+                          inputs, lambda work: _build(guest, names, work))
     return folder / 'tree'
 
 
@@ -115,8 +115,8 @@ def _build_client(guest: Kernel, work: Path) -> None:
         pkg_config = str(sysroot / 'pkg-config')
     flags = cache.command(pkg_config, '--cflags', '--libs', 'libnl-3.0',
                           'libnl-genl-3.0').split()
-    cache.command(*compiler, '-std=gnu11', '-D_GNU_SOURCE', '-O1', '-g', '-Wall',
-                  '-Wextra', f'-I{_UAPI}', '-o', work / 'policy-client',
+    cache.command(*compiler, '-std=gnu11', '-D_GNU_SOURCE', '-O1', '-g',
+                  '-Wall', '-Wextra', f'-I{_UAPI}', '-o', work / 'policy-client',
                   *sorted(_CLIENT_SOURCES.glob('*.c')), *flags)
 
 

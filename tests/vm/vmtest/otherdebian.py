@@ -46,8 +46,9 @@ def options(suite: str, arch: Arch = X86) -> tuple[str, ...]:
         (root / 'var/lib/dpkg/status').touch()
         (root / 'etc/apt/sources.list').write_text(
             apt.sources(suite, more))
-    return ('-o', f'Dir={root}', '-o', f'APT::Architecture={arch.name}',
-            '-o', f'APT::Architectures={arch.name}', '-o', f'Dir::State::status={root}'
+    return ('-o', f'APT::Architecture={arch.name}',
+            '-o', f'APT::Architectures={arch.name}',
+            '-o', f'Dir={root}', '-o', f'Dir::State::status={root}'
             '/var/lib/dpkg/status', '-o', 'Dir::Etc::parts=/nonexistent',
             '-o', 'Dir::Etc::Trusted=/nonexistent',
             '-o', 'Dir::Etc::TrustedParts=/etc/apt/trusted.gpg.d',
@@ -95,7 +96,8 @@ def _make_chroot(suite: str, work: Path) -> None:
 _PKG_CONFIG = """#!/bin/sh
 here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
 export PKG_CONFIG_SYSROOT_DIR="$here/root"
-export PKG_CONFIG_LIBDIR="$here/root/usr/lib/{triplet}/pkgconfig:$here/root/usr/share/pkgconfig"
+usr=$here/root/usr
+export PKG_CONFIG_LIBDIR="$usr/lib/{triplet}/pkgconfig:$usr/share/pkgconfig"
 exec pkg-config "$@"
 """
 

@@ -121,7 +121,8 @@ def build(*options: str, suite: str = '', arch: Arch = X86) -> Path | None:
             command('autoreconf', '-fi', cwd=source)
             generated.touch()
         words = [*CONFIGURE, f'--with-systemdsystemunitdir={_unit_folder(suite)}',
-                 *options, *_cross(suite, arch), *os.environ.get('IOMMU_VM_CONFIGURE', '').split(),
+                 *options, *_cross(suite, arch),
+                 *os.environ.get('IOMMU_VM_CONFIGURE', '').split(),
                  *(SANITIZED if sanitized else ())]
         record = objects / '.configured'
         if not (objects / 'Makefile').exists() or not record.exists() \
