@@ -22,7 +22,6 @@ _NO_ARM = (('7.2', 'no guest', 'the harness has no Arm guest of Debian 13'),
 class Iommu:
     """One IOMMU with its settings.
 
-    late    a device has no group until a driver probes it first
     lacks   kernels it cannot be tried on: which, that in a word or two, and
             the reason as a sentence
     """
@@ -32,7 +31,6 @@ class Iommu:
     iommu: str
     caching_mode: bool = True
     args: str = ''
-    late: bool = False
     lacks: tuple[tuple[str, str, str], ...] = ()
 
     def why_not(self, release: str) -> str:
@@ -58,12 +56,12 @@ ALL = {one.name: one for one in (
     Iommu('intel-lazy', 'Intel VT-d, no caching mode', 'intel',
           caching_mode=False),
     Iommu('amd', 'AMD-Vi', 'amd'),
-    Iommu('virtio', 'virtio-iommu, boot-bypass on', 'virtio', late=True,
+    Iommu('virtio', 'virtio-iommu, boot-bypass on', 'virtio',
           lacks=(_OLD_VIRTIO,)),
     Iommu('virtio-no-bypass', 'virtio-iommu, boot-bypass off', 'virtio',
-          args='boot-bypass=off', late=True, lacks=(_OLD_VIRTIO,)),
-    Iommu('smmuv3', 'Arm SMMUv3, ACPI', 'smmuv3', late=True, lacks=_NO_ARM),
-    Iommu('smmuv3-dt', 'Arm SMMUv3, device tree', 'smmuv3-dt', late=True,
+          args='boot-bypass=off', lacks=(_OLD_VIRTIO,)),
+    Iommu('smmuv3', 'Arm SMMUv3, ACPI', 'smmuv3', lacks=_NO_ARM),
+    Iommu('smmuv3-dt', 'Arm SMMUv3, device tree', 'smmuv3-dt',
           lacks=(_OLD_TREE, *_NO_ARM)),
 )}
 
