@@ -22,8 +22,8 @@ from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from vmtest import (VM, EmulatorFailed, Topology, cache, client,  # noqa: E402
-                    iommus, kernel, otherdebian, policyd, tree)
+from vmtest import (VM, EmulatorFailed, Topology, arch, cache,  # noqa: E402
+                    client, iommus, kernel, otherdebian, policyd, tree)
 
 # How often a test is run again whose machine the emulator has failed.
 _RETRIES = 2
@@ -166,14 +166,16 @@ class Machines:
         self.bus = config.getoption('--bus')
         self.running: dict[tuple[str, str], VM] = {}
 
-    def tree(self, release: str, *options: str) -> Path | None:
-        """The daemon with these options of configure, built once a run."""
+    def tree(self, topology: Topology, release: str) -> Path | None:
+        """The daemon as a machine has it, built once a run."""
+        options = topology.configure
         if self.destdir and not options:
             return self.destdir
-        suite = otherdebian.of(release)
-        if (suite, *options) not in self.trees:
-            self.trees[suite, *options] = tree.build(*options, suite=suite)
-        return self.trees[suite, *options]
+        suite, kind = otherdebian.of(release), arch.of(topology.iommu)
+        key = (suite, kind.name, *options)
+        if key not in self.trees:
+            self.trees[key] = tree.build(*options, suite=suite, arch=kind)
+        return self.trees[key]
 
     def boot(self, topology: Topology, release: str, name: str) -> VM:
         folder = self.logs / release / name
@@ -185,7 +187,7 @@ class Machines:
             folder = self.logs / release / f'{name}.{again}'
         _used.add(folder)
         shutil.rmtree(folder, ignore_errors=True)
-        return VM(topology, release, self.tree(release, *topology.configure), folder)
+        return VM(topology, release, self.tree(topology, release), folder)
 
     def shared(self, topology: Topology, release: str, name: str) -> VM:
         vm = self.running.get((name, release))

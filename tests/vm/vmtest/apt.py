@@ -7,12 +7,13 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Iterable
 
 from .cache import command
 
-# The metapackages that Debian's releases name their kernels by.
-_KERNELS = ('linux-image-amd64', 'linux-image-6.12-amd64',
-            'linux-image-6.1-amd64')
+# The metapackages that Debian's releases name their kernels by, without the
+# kind of processor.
+_KERNELS = ('linux-image', 'linux-image-6.12', 'linux-image-6.1')
 
 
 def host_codename() -> str:
@@ -81,9 +82,10 @@ def options() -> list[str]:
     return found
 
 
-def _dependency(meta: str, release: str) -> str | None:
+def _dependency(meta: str, release: str,
+                extra: tuple[str, ...]) -> str | None:
     try:
-        text = command('apt-cache', 'depends', meta)
+        text = command('apt-cache', *extra, 'depends', meta)
     except RuntimeError:
         return None
     match = re.search(r'Depends: (linux-image-' + re.escape(release) +
@@ -91,15 +93,19 @@ def _dependency(meta: str, release: str) -> str | None:
     return match.group(1) if match else None
 
 
-def kernel_package(release: str) -> str:
-    """The name of the real image package of kernel `release`, as "6.12"."""
+def kernel_package(release: str, arch: str = 'amd64',
+                   extra: tuple[str, ...] = ()) -> str:
+    """The name of the real image package of kernel `release`, as "6.12".
+
+    `extra` are more options for apt.
+    """
     for attempt in range(2):
         for meta in _KERNELS:
-            package = _dependency(meta, release)
+            package = _dependency(f'{meta}-{arch}', release, extra)
             if package:
                 return package
         if not attempt:
-            update()
+            update(extra)
     raise RuntimeError(f'no Debian package of kernel {release} in the '
                        'releases that apt is set up for')
 
@@ -141,3 +147,31 @@ def unpack(package: str, folder: Path, version: str = '',
         command('dpkg-deb', '-x', deb, folder)
         deb.unlink()
     return found
+
+
+def _mmdebstrap(suite: str, tree: Path, *words: str) -> None:
+    listed = tree.with_name('sources.list')
+    listed.write_text(sources(suite))
+    command('mmdebstrap', '--mode=root', '--skip=cleanup/reproducible',
+            *(f'--aptopt={option}' for option in options()), *words, suite,
+            tree, listed)
+    listed.unlink()
+
+
+def bootstrap(suite: str, tree: Path, packages: Iterable[str],
+              *words: str) -> None:
+    """Installs a small system with these packages into a folder.
+
+    `words` are more options for mmdebstrap.
+    """
+    _mmdebstrap(suite, tree, '--variant=minbase',
+                *(f'--include={name}' for name in packages), *words)
+
+
+def extract(suite: str, arch: str, tree: Path, packages: Iterable[str],
+            *words: str) -> None:
+    """Unpacks packages with all that they depend on, and runs nothing of it:
+    they may be for another kind of processor."""
+    _mmdebstrap(suite, tree, '--variant=extract', f'--arch={arch}',
+                '--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr',
+                *(f'--include={name}' for name in packages), *words)

@@ -5,10 +5,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from . import arch
 from .topology import Topology
 
-_OLD_VIRTIO = ("Debian's 6.1 has no driver for virtio-iommu "
-               '(CONFIG_VIRTIO_IOMMU is not set)')
+_OLD_VIRTIO = ('6.1', 'no driver', "Debian's 6.1 has no driver for "
+               'virtio-iommu (CONFIG_VIRTIO_IOMMU is not set)')
+_OLD_TREE = ('6.1', 'not possible', 'under a device tree a root port and what '
+             'is behind it are one group, and 6.1 changes no group of several '
+             'devices')
+_NO_ARM = (('7.2', 'no guest', 'the harness has no Arm guest of Debian 13'),
+           ('debug', 'no guest', 'the kernel that looks for bugs is built for '
+            'x86 only'))
 
 
 @dataclass(frozen=True)
@@ -16,7 +23,8 @@ class Iommu:
     """One IOMMU with its settings.
 
     late    on 6.12 a device has no group until a driver probes it first
-    lacks   kernels that cannot drive it, with the reason in words
+    lacks   kernels it cannot be tried on: which, that in a word or two, and
+            the reason as a sentence
     """
 
     name: str
@@ -24,12 +32,17 @@ class Iommu:
     iommu: str
     caching_mode: bool = True
     args: str = ''
-    late: bool = False
-    lacks: tuple[tuple[str, str], ...] = ()
+    lacks: tuple[tuple[str, str, str], ...] = ()
 
     def why_not(self, release: str) -> str:
-        """Why `release` cannot have it, or nothing."""
-        return dict(self.lacks).get(release, '')
+        """Why it cannot be tried on `release`, or nothing."""
+        return ''.join(reason for name, _, reason in self.lacks
+                       if name == release)
+
+    def in_short(self, release: str) -> str:
+        """The same in a word or two, for a table."""
+        return ''.join(word for name, word, _ in self.lacks
+                       if name == release)
 
 
 # What scenarios run on unless somebody says otherwise.
@@ -44,11 +57,17 @@ ALL = {one.name: one for one in (
     Iommu('intel-lazy', 'Intel VT-d, no caching mode', 'intel',
           caching_mode=False),
     Iommu('amd', 'AMD-Vi', 'amd'),
-    Iommu('virtio', 'virtio-iommu, boot-bypass on', 'virtio', late=True,
-          lacks=(('6.1', _OLD_VIRTIO),)),
+    Iommu('virtio', 'virtio-iommu, boot-bypass on', 'virtio',
+          lacks=(_OLD_VIRTIO,)),
     Iommu('virtio-no-bypass', 'virtio-iommu, boot-bypass off', 'virtio',
-          args='boot-bypass=off', late=True, lacks=(('6.1', _OLD_VIRTIO),)),
+          args='boot-bypass=off', lacks=(_OLD_VIRTIO,)),
+    Iommu('smmuv3', 'Arm SMMUv3, ACPI', 'smmuv3', lacks=_NO_ARM),
+    Iommu('smmuv3-dt', 'Arm SMMUv3, device tree', 'smmuv3-dt',
+          lacks=(_OLD_TREE, *_NO_ARM)),
 )}
+
+# Those of this machine's own kind of processor: what needs no other packages.
+NATIVE = [name for name, one in ALL.items() if not arch.of(one.iommu).foreign]
 
 
 def chosen(text: str) -> list[str]:

@@ -13,8 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import (cache, cpio, image, kernel, kernellog, module, otherdebian,
-               pace, realroot)
+from . import (arch, cache, cpio, firmware, foreignimage, image, kernel,
+               kernellog, module, otherdebian, pace, realroot)
 from .channel import Channel
 from .qmp import Qmp
 from .topology import Device, Topology
@@ -24,15 +24,21 @@ UNIT = 'iommu-policyd.service'
 
 # The kernel's complaints go to the console at once, the rest stays in memory:
 # every character costs emulation time.
-# no_timer_check: on a busy host the emulated timer fails the kernel's test of it now and then.
-CMDLINE = ('console=ttyS0 loglevel=5 panic=-1 no_timer_check systemd.show_status=auto '
+CMDLINE = ('loglevel=5 panic=-1 systemd.show_status=auto '
            'systemd.unit=multi-user.target net.ifnames=0 '
            'systemd.journald.forward_to_console=0 '
            'lsm=lockdown init_on_alloc=0 mitigations=off')
 
+# And what is for one kind of processor.
+# no_timer_check: on a busy host the emulated timer fails the kernel's test of it now and then.
+# nokaslr: else page tables are switched on every system call.
+KIND_CMDLINE = {arch.X86: 'no_timer_check', arch.ARM: 'nokaslr'}
+
 # What guards an emulated CPU only costs: each of these makes QEMU look at every
-# page or switch page tables on every system call.
-CPU = 'max,la57=off,smap=off,smep=off,pku=off'
+# page or switch page tables on every system call. The Arm CPU is one that has
+# no such features yet.
+CPU = {arch.X86: 'max,la57=off,smap=off,smep=off,pku=off',
+       arch.ARM: 'cortex-a72'}
 
 
 # What the initrd's program says first.
@@ -51,6 +57,7 @@ class Machine:
     def __init__(self, topology: Topology, release: str, tree: Path | None,
                  logs: Path) -> None:
         self.topology = topology
+        self.arch = arch.of(topology.iommu)
         self.logs = logs
         logs.mkdir(parents=True, exist_ok=True)
         self.console = logs / 'console.log'
@@ -58,13 +65,18 @@ class Machine:
         self._nodes: set[str] = set()
         self._stopping = False
         try:
-            self._start(kernel.get(release), image.get(
-                otherdebian.of(release)), tree)
+            self._start(kernel.get(release, self.arch),
+                        self._root(otherdebian.of(release)), tree)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
     # -- what the guest finds ------------------------------------------
+
+    def _root(self, suite: str) -> Path:
+        if self.arch.foreign:
+            return foreignimage.get(suite, self.arch)
+        return image.get(suite)
 
     def _extra(self, guest: kernel.Kernel, tree: Path | None) -> bytes:
         archive = cpio.Cpio()
@@ -130,9 +142,8 @@ class Machine:
     def _words(self, guest: kernel.Kernel, root: Path,
                initrd: Path, qmp: int, agent: int) -> list[str]:
         top = self.topology
-        split = ',kernel-irqchip=split' if top.iommu == 'intel' else ''
-        words = ['qemu-system-x86_64', '-machine', f'q35{split}',
-                 '-accel', f'tcg,thread={top.tcg_thread}', '-cpu', CPU,
+        words = [*self._board(), '-accel', f'tcg,thread={top.tcg_thread}',
+                 '-cpu', CPU[self.arch],
                  '-m', f'{pace.memory(guest.release, top.ram_mb)}M',
                  '-smp', str(top.cpus),
                  '-nodefaults', '-display', 'none', '-no-reboot',
@@ -142,7 +153,7 @@ class Machine:
                  '-chardev', f'file,id=console,path={self.console}',
                  '-serial', 'chardev:console',
                  '-chardev', f'socket,id=agent,fd={agent}',
-                 '-serial', 'chardev:agent',
+                 *self._agent(),
                  '-chardev', f'socket,id=qmp,fd={qmp}',
                  '-mon', 'chardev=qmp,mode=control']
         disks = () if top.root else (root, guest.modules)
@@ -151,9 +162,11 @@ class Machine:
         for port, path in enumerate(disks):
             # QEMU has no read-only IDE disk; with snapshot the shared image
             # is opened read-only and writes, if any, go to a temporary file.
+            disk = 'virtio-blk-device' if self.arch is arch.ARM \
+                else f'ide-hd,bus=ide.{port}'
             words += ['-drive', f'file={path},format=raw,if=none,snapshot=on,'
                                 f'id=system{port}',
-                      '-device', f'ide-hd,drive=system{port},bus=ide.{port}']
+                      '-device', f'{disk},drive=system{port}']
         for name in top.subsystems:
             words += ['-device', f'nvme-subsys,id={name}']
         for device in [*top.port_devices(), *top.cold]:
@@ -162,12 +175,34 @@ class Machine:
             words += ['-device', json.dumps(device.arguments())]
         return words + list(top.qemu_args)
 
+    def _board(self) -> list[str]:
+        """The machine but for what is plugged into it."""
+        iommu = self.topology.iommu
+        if self.arch is arch.X86:
+            split = ',kernel-irqchip=split' if iommu == 'intel' else ''
+            return ['qemu-system-x86_64', '-machine', f'q35{split}']
+        words = ['qemu-system-aarch64', '-machine',
+                 'virt,iommu=smmuv3,gic-version=3',
+                 '-global', 'virtio-mmio.force-legacy=false']
+        # The kernel has ACPI from a firmware only, and else a device tree.
+        if iommu != 'smmuv3-dt':
+            words += ['-bios', str(firmware.get())]
+        return words
+
+    def _agent(self) -> list[str]:
+        """Where the agent's line ends."""
+        if self.arch is arch.X86:
+            return ['-serial', 'chardev:agent']
+        return ['-device', 'virtio-serial-device',
+                '-device', 'virtconsole,chardev=agent']
+
     def cmdline(self) -> str:
         mode = {'intel': 'intel_iommu=on'}.get(self.topology.iommu, '')
         if self.topology.root:
             mode += ' root=/dev/nvme0n1 rw rootfstype=ext4'
-        return ' '.join(f'{CMDLINE} {mode} {self.topology.kernel_args}'
-                        .split())
+        return ' '.join(f'console={self.arch.console} {CMDLINE} '
+                        f'{KIND_CMDLINE[self.arch]} {mode} '
+                        f'{self.topology.kernel_args}'.split())
 
     def _start(self, guest: kernel.Kernel, root: Path,
                tree: Path | None) -> None:

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""A newer Debian than this machine's: its packages, and a folder to build in.
+"""Another Debian than this machine's: its packages, and a folder to build in.
 
 Nothing of it is installed here. apt gets a root of its own, with the sources
-that this machine has, for the other release; compilers run in a chroot.
+that this machine has, for the other release or kind of processor. Compilers of
+a newer release run in a chroot; for another processor this machine's cross
+compilers have a folder with the libraries.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from . import apt, cache
+from .arch import X86, Arch
 
 # Which release has a kernel, where it is not this machine's.
 _SUITES = {'7.2': 'trixie'}
@@ -29,18 +32,23 @@ def of(release: str) -> str:
 
 
 @lru_cache(maxsize=None)
-def options(suite: str) -> tuple[str, ...]:
+def options(suite: str, arch: Arch = X86) -> tuple[str, ...]:
     """What makes apt see the other release, and its backports, and nothing
-    of this machine."""
-    root = cache.root() / f'apt-{suite}'
+    of this machine. Nothing for what is this machine's."""
+    if not suite and not arch.foreign:
+        return ()
+    root = cache.root() / f'apt-{suite or apt.suite()}{arch.ending()}'
+    more = ('', '-backports') if suite else ()
     with cache.lock(root.name):
-        for name in ('etc/apt', 'var/lib/apt/lists/partial',
+        for name in ('etc/apt/preferences.d', 'var/lib/apt/lists/partial',
                      'var/cache/apt/archives/partial', 'var/lib/dpkg'):
             (root / name).mkdir(parents=True, exist_ok=True)
         (root / 'var/lib/dpkg/status').touch()
         (root / 'etc/apt/sources.list').write_text(
-            apt.sources(suite, ('', '-backports')))
-    return ('-o', f'Dir={root}', '-o', f'Dir::State::status={root}'
+            apt.sources(suite, more))
+    return ('-o', f'APT::Architecture={arch.name}',
+            '-o', f'APT::Architectures={arch.name}',
+            '-o', f'Dir={root}', '-o', f'Dir::State::status={root}'
             '/var/lib/dpkg/status', '-o', 'Dir::Etc::parts=/nonexistent',
             '-o', 'Dir::Etc::Trusted=/nonexistent',
             '-o', 'Dir::Etc::TrustedParts=/etc/apt/trusted.gpg.d',
@@ -48,24 +56,25 @@ def options(suite: str) -> tuple[str, ...]:
                 '-o', option.replace(' "', '=', 1).rstrip('"'))))
 
 
-def _newest(suite: str, pattern: str) -> str | None:
+def _newest(extra: tuple[str, ...], pattern: str) -> str | None:
     """The package whose version, as its name has it, is the highest."""
-    text = cache.command('apt-cache', *options(suite), 'search',
+    text = cache.command('apt-cache', *extra, 'search',
                          '--names-only', pattern)
     names = [line.split()[0] for line in text.splitlines()]
     return max(names, default=None, key=lambda name: [
         int(number) for number in re.findall(r'\d+', name)])
 
 
-def kernel_packages(release: str) -> list[str]:
+def kernel_packages(release: str, arch: Arch) -> list[str]:
     """The packages that have an image and its modules: they are split."""
     suite = of(release)
+    extra = options(suite, arch)
     pattern = (rf'^linux-image-{re.escape(release)}\.[0-9.]*'
-               r'\+deb[0-9]+-amd64$')
-    image = _newest(suite, pattern)
+               rf'\+deb[0-9]+-{arch.name}$')
+    image = _newest(extra, pattern)
     if not image:
-        apt.update(options(suite))
-        image = _newest(suite, pattern)
+        apt.update(extra)
+        image = _newest(extra, pattern)
     if not image:
         raise RuntimeError(f'no package of kernel {release} in {suite} and '
                            f'{suite}-backports')
@@ -73,19 +82,43 @@ def kernel_packages(release: str) -> list[str]:
             for part in ('base', 'binary', 'modules')]
 
 
-def _make_chroot(suite: str, work: Path) -> None:
-    packages = cache.command(
-        'env', f'DEBIAN={_DEBIAN[suite]}', 'sh',
+def _packages(suite: str) -> list[str]:
+    """What building needs there."""
+    return cache.command(
+        'env', f'DEBIAN={_DEBIAN.get(suite, "")}', 'sh',
         cache.TOP / 'scripts' / 'deps', '--print', 'build').split()
-    sources = work / 'sources.list'
-    sources.write_text(apt.sources(suite))
-    cache.command(
-        'mmdebstrap', '--mode=root', '--variant=minbase',
-        f'--include={",".join([*packages, *_MORE])}',
-        '--skip=cleanup/reproducible',
-        *(f'--aptopt={option}' for option in apt.options()),
-        suite, work / 'root', sources)
-    sources.unlink()
+
+
+def _make_chroot(suite: str, work: Path) -> None:
+    apt.bootstrap(suite, work / 'root', [*_packages(suite), *_MORE])
+
+
+_PKG_CONFIG = """#!/bin/sh
+here=$(CDPATH='' cd -- "$(dirname -- "$0")" && pwd)
+export PKG_CONFIG_SYSROOT_DIR="$here/root"
+usr=$here/root/usr
+export PKG_CONFIG_LIBDIR="$usr/lib/{triplet}/pkgconfig:$usr/share/pkgconfig"
+exec pkg-config "$@"
+"""
+
+
+def _make_sysroot(suite: str, arch: Arch, work: Path) -> None:
+    apt.extract(suite, arch.name, work / 'root', [
+        name for name in [*_packages(suite), 'systemd']
+        if name in ('check', 'systemd') or name.endswith('-dev')])
+    script = work / 'pkg-config'
+    script.write_text(_PKG_CONFIG.format(triplet=arch.triplet))
+    script.chmod(0o755)
+
+
+def sysroot(suite: str, arch: Arch) -> Path:
+    """The libraries to build for another kind of processor with, in root/,
+    and a pkg-config that finds them."""
+    suite = suite or apt.suite()
+    return cache.cached(
+        f'sysroot-{suite}{arch.ending()}',
+        [suite, Path(__file__), cache.TOP / 'scripts' / 'deps'],
+        lambda work: _make_sysroot(suite, arch, work))
 
 
 def chroot(suite: str) -> Path:

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import cache, iommus, otherdebian, tree
+from . import arch, cache, iommus, otherdebian, tree
 from .qmp import QmpError
 from .topology import Device, Topology, e1000e, nvme
 from .vm import VM
@@ -68,7 +68,7 @@ def main() -> int:
         parser.error(f'--iommu {options.iommu}: {reason}')
     topology = iommus.on(topology, options.iommu)
     vm = VM(topology, options.kernel, tree.build(
-        suite=otherdebian.of(options.kernel)),
+        suite=otherdebian.of(options.kernel), arch=arch.of(topology.iommu)),
             cache.own() / 'logs' / 'shell')
     try:
         if options.command:

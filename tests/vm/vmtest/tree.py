@@ -13,6 +13,7 @@ import subprocess
 from pathlib import Path
 
 from . import cache, otherdebian
+from .arch import X86, Arch
 
 # For IOMMU_VM_ASAN: the guest has none of the compiler's libraries.
 SANITIZED = ('--enable-sanitizers',
@@ -71,11 +72,21 @@ def _unit_folder(suite: str) -> str:
     return done.stdout.strip() or '/lib/systemd/system'
 
 
-def build(*options: str, suite: str = '') -> Path | None:
+def _cross(suite: str, arch: Arch) -> list[str]:
+    """What configure is told of another kind of processor."""
+    if not arch.foreign:
+        return []
+    sysroot = otherdebian.sysroot(suite, arch)
+    return [f'--host={arch.triplet}', f'PKG_CONFIG={sysroot}/pkg-config',
+            f'CC={arch.cross()}gcc --sysroot={sysroot}/root']
+
+
+def build(*options: str, suite: str = '', arch: Arch = X86) -> Path | None:
     """The folder that `make install DESTDIR=` filled; None without a daemon.
 
     `options` are more of configure's; each set of them is a build of its own.
-    `suite` has it built in another release of Debian.
+    `suite` has it built in another release of Debian, `arch` for another kind
+    of processor.
     """
     if not (cache.TOP / 'configure.ac').exists():
         cache.say('there is no configure.ac: the guest goes without a daemon')
@@ -85,10 +96,12 @@ def build(*options: str, suite: str = '') -> Path | None:
     base = cache.own() / ('daemon-asan' if sanitized else 'daemon')
     if suite:
         base = base.with_name(f'{base.name}-{suite}')
+    base = base.with_name(f'{base.name}{arch.ending()}')
     outer = base
+    in_chroot = suite and not arch.foreign
 
     def command(*words: str | Path, cwd: Path) -> None:
-        if suite:
+        if in_chroot:
             otherdebian.run(suite, *words, cwd=cwd, folders=(outer,))
         else:
             cache.command(*words, cwd=cwd)
@@ -108,7 +121,8 @@ def build(*options: str, suite: str = '') -> Path | None:
             command('autoreconf', '-fi', cwd=source)
             generated.touch()
         words = [*CONFIGURE, f'--with-systemdsystemunitdir={_unit_folder(suite)}',
-                 *options, *os.environ.get('IOMMU_VM_CONFIGURE', '').split(),
+                 *options, *_cross(suite, arch),
+                 *os.environ.get('IOMMU_VM_CONFIGURE', '').split(),
                  *(SANITIZED if sanitized else ())]
         record = objects / '.configured'
         if not (objects / 'Makefile').exists() or not record.exists() \
