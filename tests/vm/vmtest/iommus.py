@@ -22,7 +22,6 @@ _NO_ARM = (('7.2', 'no guest', 'the harness has no Arm guest of Debian 13'),
 class Iommu:
     """One IOMMU with its settings.
 
-    late    on 6.12 a device has no group until a driver probes it first
     lacks   kernels it cannot be tried on: which, that in a word or two, and
             the reason as a sentence
     """
