@@ -139,6 +139,7 @@ def test_each_to_its_policy(vm, parent):
     assert policyd.entries(vm, 'failed', mark) == []
 
 
+@pytest.mark.brief()
 def test_made_and_removed_again_and_again(vm, parent):
     """Groups' numbers and addresses are used again, by others."""
     for count in (COUNT, 3, COUNT):
