@@ -332,7 +332,7 @@ def test_a_device_without_a_group(boot):
     nic = vm.address('nic')
     if vm.release == '7.2':
         assert 'group' in one.event('gate-held', device=nic)
-        one.must('release', 'probe', device=nic)
+        one.must('gate-release', 'probe', device=nic)
         wait_driver(vm, nic, driver='e1000e')
         vm.run('modprobe -r iommu_policy')
         return
