@@ -296,7 +296,6 @@ def test_somebody_else_has_switched_it_off(vm):
 
 
 @newest
-@pytest.mark.fresh_vm
 def test_the_module_has_a_gate_of_its_own(boot):
     """Where it is loaded nothing is switched, be it before or later."""
     vm = boot(topology(module=True))

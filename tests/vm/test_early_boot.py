@@ -90,12 +90,15 @@ def look(vm):
                                 IOMMU_GROUP=vm.group_of(name))
         assert (applied['TYPE_FROM'], applied['TYPE_TO']) \
             == ('DMA', 'identity')
+        # Told when the probe is over, long after the link to the driver.
+        bound = vm.wait(lambda: [when for when, what in events(vm, name)
+                                 if what == 'bind'], what='the bind event')
         told = events(vm, name)
-        bound = [when for when, what in told if what == 'bind']
         print(f'{name}: changed at {sent(applied):.3f} s, '
               f'bound at {bound[0]:.3f} s')
         assert len(bound) == 1 and sent(applied) < bound[0]
         assert not [what for _, what in told if what == 'unbind']
+    vm.wait('test -b /dev/nvme0n1')
     vm.run('dd if=/dev/nvme0n1 of=/dev/null bs=64k count=16 2>/dev/null')
 
 
@@ -154,7 +157,9 @@ def held_up(vm):
 
 def with_start(command):
     """The daemon's unit, with another program."""
-    text = f'[Service]\nExecStart=\nExecStart={command}\n'
+    # A machine that is slow for its debugging gives all services longer.
+    text = f'[Service]\nExecStart=\nExecStart={command}\n' \
+        'TimeoutStartSec=10s\n'
     return topology(wait='agent', expect_failed=[policyd.UNIT], files={
         f'/etc/systemd/system/{policyd.UNIT}.d/test.conf': text})
 
@@ -172,9 +177,9 @@ def test_a_daemon_that_hangs(boot):
     """It is stopped before its first word, and so hears no SIGTERM."""
     vm = boot(with_start("/bin/sh -c 'kill -STOP $$$$; exec iommu-policyd'"))
     delay = held_up(vm)
-    limit = vm.out(f'systemctl show -P TimeoutStartUSec {policyd.UNIT}')
     print(f'held up for {delay:.1f} s')
-    assert limit == '10s' and 10 <= delay < 20
+    vm.run(f'grep -qx TimeoutStartSec=10s /lib/systemd/system/{policyd.UNIT}')
+    assert 10 <= delay < 20 * vm.slowness
 
 
 def test_neither_bus_nor_journal(boot):

@@ -84,8 +84,8 @@ def changed_first(vm, type, device='root', driver='^nvme nvme0: '):
     assert changed < bound
 
 
-@pytest.mark.parametrize('tool', ['initramfs-tools', 'dracut'])
-@pytest.mark.brief()
+@pytest.mark.parametrize('tool', [
+    pytest.param('initramfs-tools', marks=pytest.mark.brief()), 'dracut'])
 def test_identity_from_the_first_driver_on(boot, tool):
     vm = boot(topology(tool))
     changed_first(vm, 'identity')
@@ -151,7 +151,8 @@ def test_a_daemon_that_hangs(boot, tool):
     delay = when(vm, '^not done in 10 s; the boot goes on') \
         - when(vm, '^hangs')
     print(f'held up for {delay:.1f} s')
-    assert 10 <= delay < 20
+    # Whole seconds are counted, from before what is said here.
+    assert 9 <= delay < 20 * vm.slowness
     found = policyd.wait_state(vm, 'root', 'pending', 'DMA')
     assert found['BootType'] == 'DMA' and found['Target'] == 'identity'
     assert not vm.exists('/run/iommu-policyd.once')

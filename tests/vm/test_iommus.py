@@ -84,8 +84,9 @@ def test_hotplug(vm, domain):
         wait_driver(vm, vm.address('nic'), driver='e1000e')
         assert override(vm, 'nic') == '(null)'
         # It does its DMA: what the IOMMU stopped would be a complaint.
-        name = vm.out('ls /sys/bus/pci/devices/'
-                      f'{vm.address("nic")}/net')
+        folder = f'/sys/bus/pci/devices/{vm.address("nic")}/net'
+        vm.wait(f'ls {folder} | grep -q .', what='the interface')
+        name = vm.out(f'ls {folder}')
         vm.run(f'ip link set {name} up')
         vm.wait(f'test "$(cat /sys/class/net/{name}/carrier)" = 1')
         vm.run(f'ip link set {name} down')
@@ -139,6 +140,7 @@ def test_group_behind_a_bridge(vm, iommu):
     policyd.policies(vm, old=None)
 
 
+@pytest.mark.brief()
 def test_data_survives_every_type(vm, monkeypatch):
     monkeypatch.setattr(test_nvme_types, 'PIECE', 4)
     test_nvme_types.test_data_survives_every_type(vm)
@@ -204,9 +206,9 @@ def test_user_owned(vm):
 
 
 @pytest.mark.parametrize('place', [
-    'type.before', 'bind.before',
+    'bind.before',
     *(pytest.param(place, marks=pytest.mark.brief())
-      for place in ('unbind.after', 'type.after'))])
+      for place in ('type.before', 'unbind.after', 'type.after'))])
 def test_crash_recovery(vm, place):
     """Worker and daemon are killed at once; the next daemon puts it right."""
     policyd.wait_state(vm, 'cold', 'compliant', 'identity')

@@ -97,7 +97,8 @@ def wanted(address):
 
 
 def make(vm, count=COUNT):
-    """Makes them; how long each took to have what its rule says, in all."""
+    """Makes them, and waits for each to have what its rule says. How long that
+    is beside the least that it could be: tests/bench/groups.py."""
     began = time.monotonic()
     vm.run(f'echo {count} > {FOLDER}/sriov_numvfs', timeout=120)
     made = time.monotonic()

@@ -37,6 +37,7 @@ def _pour(source: Path, tree: Path) -> None:
                               stdout=subprocess.PIPE)
     done = subprocess.run(['tar', '-C', tree, '-x',
                            '--keep-directory-symlink'], stdin=reader.stdout)
+    reader.stdout.close()
     if reader.wait() or done.returncode:
         raise RuntimeError(f'cannot copy {source} to {tree}')
 
@@ -50,16 +51,13 @@ def _make_initramfs(tree: Path, tool: str, version: str) -> str:
         path = f'/boot/initrd.img-{version}'
         (tree / 'boot' / f'config-{version}').write_text('CONFIG_RD_GZIP=y\n')
         words = ['update-initramfs', '-c', '-k', version]
-    mounted = []
-    try:
-        for name in ('proc', 'dev'):
-            cache.command('mount', '--bind', f'/{name}', tree / name)
-            mounted.append(tree / name)
-        cache.command('chroot', tree, *words,
-                      env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin'})
-    finally:
-        for point in reversed(mounted):
-            cache.command('umount', point)
+    # In a namespace of their own: whatever ends this ends the mounts, and what
+    # clears the tree away later finds nothing of this machine in it.
+    lines = ['set -e', *(f'mount --bind /{name} {tree}/{name}'
+                         for name in ('proc', 'dev')),
+             f'exec chroot {tree} "$@"']
+    cache.command('unshare', '-m', 'sh', '-c', '\n'.join(lines), 'run', *words,
+                  env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin'})
     return path
 
 
