@@ -126,8 +126,35 @@ enum way way_choose(const struct group *group, const struct way_options *options
 	return WAY_TRANSACTION;
 }
 
+/*
+ * An Arm SMMU translates the interrupts that devices write, too. A driver has the
+ * address for its own in the domain that the group had at the time
+ * (iommu_dma_prepare_msi() in drivers/iommu/dma-iommu.c) and nobody renews it. A
+ * bridge's driver stays bound through the change (driver_managed_dma), and from then on
+ * writes to what that address is in the new domain: hotplug is not noticed any
+ * more, and with identity whatever memory is there is written to.
+ */
+static bool loses_interrupts(const struct group *group)
+{
+	enum domain target = group->decision.target;
+
+	if (target == group->type || (group->type == DOMAIN_DMA && target == DOMAIN_DMA_FQ))
+		return false;
+	for (size_t i = 0; i < group->n_devices; i++) {
+		const struct device *device = group->devices[i];
+		const char *iommu = device->attributes.iommu;
+
+		if (device->attributes.bridge && device->driver && iommu && strncmp(iommu, "smmu", 4) == 0)
+			return true;
+	}
+	return false;
+}
+
 const char *way_refusal(const struct group *group)
 {
+	if (loses_interrupts(group))
+		return "a bridge in the group has a driver, whose interrupts an Arm SMMU would lose by any change but "
+		       "that from DMA to DMA-FQ";
 	if (group->decision.target != DOMAIN_BLOCKED)
 		return NULL;
 	for (size_t i = 0; i < group->n_devices; i++)

@@ -410,6 +410,52 @@ START_TEST(way)
 }
 END_TEST
 
+static const struct {
+	const char *iommu, *driver;
+	bool bridge;
+	enum domain from, to;
+	bool refused;
+} refusal_table[] = {
+	{ "smmu3.0x0000000009050000", "pcieport", true, DOMAIN_DMA, DOMAIN_IDENTITY, true },
+	{ "smmu3.0x0000000009050000", "pcieport", true, DOMAIN_IDENTITY, DOMAIN_DMA, true },
+	{ "smmu3.0x0000000009050000", "pcieport", true, DOMAIN_DMA_FQ, DOMAIN_DMA, true },
+	/* The domain stays the same one. */
+	{ "smmu3.0x0000000009050000", "pcieport", true, DOMAIN_DMA, DOMAIN_DMA_FQ, false },
+	{ "smmu3.0x0000000009050000", "pcieport", true, DOMAIN_DMA, DOMAIN_DMA, false },
+	{ "smmu3.0x0000000009050000", NULL, true, DOMAIN_DMA, DOMAIN_IDENTITY, false },
+	{ "smmu3.0x0000000009050000", "e1000e", false, DOMAIN_DMA, DOMAIN_IDENTITY, false },
+	{ "dmar0", "pcieport", true, DOMAIN_DMA, DOMAIN_IDENTITY, false },
+	{ NULL, "pcieport", true, DOMAIN_DMA, DOMAIN_IDENTITY, false },
+};
+
+/* What a group with a bridge in it cannot have. */
+START_TEST(refusal)
+{
+	struct device bridge = {
+		.address = (char *)"0000:00:08.0",
+		.driver = (char *)refusal_table[_i].driver,
+		.attributes.bridge = refusal_table[_i].bridge,
+		.attributes.iommu = (char *)refusal_table[_i].iommu,
+	};
+	struct device nic = {
+		.address = (char *)NIC,
+		.driver = (char *)"e1000e",
+		.attributes.iommu = (char *)refusal_table[_i].iommu,
+	};
+	struct device *devices[] = { &nic, &bridge };
+	struct group group = {
+		.id = 5,
+		.devices = devices,
+		.n_devices = 2,
+		.type = refusal_table[_i].from,
+		.decided = true,
+		.decision = { .verdict = VERDICT_TARGET, .target = refusal_table[_i].to },
+	};
+
+	ck_assert_int_eq(way_refusal(&group) != NULL, refusal_table[_i].refused);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("daemon");
@@ -431,6 +477,7 @@ int main(void)
 	tcase_add_test(tc, settings_of_the_gate);
 	tcase_add_test(tc, final_override);
 	tcase_add_loop_test(tc, way, 0, ARRAY_LEN(way_table));
+	tcase_add_loop_test(tc, refusal, 0, ARRAY_LEN(refusal_table));
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

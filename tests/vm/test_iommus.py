@@ -126,14 +126,21 @@ def test_group_behind_a_bridge(vm, iommu):
         assert vm.busctl_get(policyd.ROOT, 'Manager', 'PolicyErrors') == []
         return
     number = vm.group_of('old1')
-    assert number == vm.group_of('old2')
+    arm = iommu == 'smmuv3'
+    if arm:
+        # Both are seen by the bridge's stream, and the kernel's driver has one
+        # device for a stream ("already in tree"): the second has no group.
+        assert vm.group_of('old2') is None
+    else:
+        assert number == vm.group_of('old2')
     before = vm.type_of(number)
     for domain in ('identity', 'DMA'):
         policyd.policies(vm, old='[8086:100e]\nrebind = always\n'
                          f'domain = {domain}\n')
-        if vm.release == '6.1' and domain != before:
+        if domain != before and (arm or vm.release == '6.1'):
             group = policyd.wait_state(vm, number, 'refused', before)
-            assert '6.4' in group['Reason']
+            # On Arm the bridge itself has a driver, for hotplug behind it.
+            assert ('interrupts' if arm else '6.4') in group['Reason']
         else:
             policyd.wait_state(vm, number, 'compliant', domain)
         assert [vm.driver_of('old1'), vm.driver_of('old2')] == ['e1000'] * 2

@@ -53,4 +53,4 @@ ARM = Arch('arm64', 'aarch64-linux-gnu', 'arm64', 'ttyAMA0', '/dev/hvc0',
 
 def of(iommu: str) -> Arch:
     """What a machine with this IOMMU (a topology's) has."""
-    return ARM if iommu.startswith('smmuv3') else X86
+    return ARM if iommu == 'smmuv3' else X86

@@ -10,9 +10,6 @@ from .topology import Topology
 
 _OLD_VIRTIO = ('6.1', 'no driver', "Debian's 6.1 has no driver for "
                'virtio-iommu (CONFIG_VIRTIO_IOMMU is not set)')
-_OLD_TREE = ('6.1', 'not possible', 'under a device tree a root port and what '
-             'is behind it are one group, and 6.1 changes no group of several '
-             'devices')
 _NO_ARM = (('7.2', 'no guest', 'the harness has no Arm guest of Debian 13'),
            ('debug', 'no guest', 'the kernel that looks for bugs is built for '
             'x86 only'))
@@ -60,9 +57,7 @@ ALL = {one.name: one for one in (
           lacks=(_OLD_VIRTIO,)),
     Iommu('virtio-no-bypass', 'virtio-iommu, boot-bypass off', 'virtio',
           args='boot-bypass=off', lacks=(_OLD_VIRTIO,)),
-    Iommu('smmuv3', 'Arm SMMUv3, ACPI', 'smmuv3', lacks=_NO_ARM),
-    Iommu('smmuv3-dt', 'Arm SMMUv3, device tree', 'smmuv3-dt',
-          lacks=(_OLD_TREE, *_NO_ARM)),
+    Iommu('smmuv3', 'Arm SMMUv3', 'smmuv3', lacks=_NO_ARM),
 )}
 
 # Those of this machine's own kind of processor: what needs no other packages.

@@ -181,13 +181,13 @@ class Machine:
         if self.arch is arch.X86:
             split = ',kernel-irqchip=split' if iommu == 'intel' else ''
             return ['qemu-system-x86_64', '-machine', f'q35{split}']
-        words = ['qemu-system-aarch64', '-machine',
-                 'virt,iommu=smmuv3,gic-version=3',
-                 '-global', 'virtio-mmio.force-legacy=false']
-        # The kernel has ACPI from a firmware only, and else a device tree.
-        if iommu != 'smmuv3-dt':
-            words += ['-bios', str(firmware.get())]
-        return words
+        # The kernel has ACPI from a firmware only. With a device tree, which
+        # QEMU hands it otherwise, a root port and what is behind it share a
+        # group.
+        return ['qemu-system-aarch64', '-machine',
+                'virt,iommu=smmuv3,gic-version=3', '-bios',
+                str(firmware.get()), '-global',
+                'virtio-mmio.force-legacy=false']
 
     def _agent(self) -> list[str]:
         """Where the agent's line ends."""

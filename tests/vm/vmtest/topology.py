@@ -98,8 +98,8 @@ class Topology:
 
     ports         names of the root ports, each of them can be hot-plugged
     cold          devices that are there at boot (bridges included)
-    iommu         intel, amd, virtio; smmuv3 has an Arm processor, and ACPI;
-                  smmuv3-dt has a device tree; anything else: no IOMMU
+    iommu         intel, amd, virtio, or smmuv3, with an Arm processor;
+                  anything else: none
     caching_mode  on: the boot default is DMA (strict); off: DMA-FQ
     subsystems    ids of nvme subsystems, for the devices that are in one
     policy        files of /etc/iommu-policyd/policy.d, by name
