@@ -11,6 +11,7 @@
 #include "daemon/leftover.h"
 #include "daemon/log.h"
 #include "daemon/module.h"
+#include "daemon/options.h"
 #include "daemon/owner.h"
 #include "daemon/way.h"
 #include "daemon/worker.h"
@@ -264,6 +265,12 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 		_cleanup_free_ char *why = strf("%s (%s)", m->surroundings.found, m->surroundings.remedy);
 
 		engine_set_state(m, group, STATE_REFUSED, PROBLEM_KERNEL_REFUSED, strempty(why));
+		decided_first_time(group);
+		return;
+	}
+	/* In an initramfs nothing is in use yet, the root disk included, and so nothing would be spared. */
+	if (m->options->types_only && way_concerns_drivers(group)) {
+		engine_set_state(m, group, STATE_PENDING, PROBLEM_NONE, "left to the service, which knows what is in use");
 		decided_first_time(group);
 		return;
 	}

@@ -10,6 +10,7 @@
 #include "daemon/uevent.h"
 
 #define LOGIN "org.freedesktop.login1"
+#define END_OF_TIME ((time_t)((UINT64_C(1) << (sizeof(time_t) * 8 - 1)) - 1))
 /* Two clocks cannot be read at once; sleeps are longer than this. */
 #define JITTER_USEC (10 * USEC_PER_MSEC)
 
@@ -74,8 +75,7 @@ static void look_again(struct manager *m, const char *told_by)
  */
 static int arm(int fd)
 {
-	/* The end of time, as far as 32 bits have it: whoever runs so long is woken once for nothing. */
-	struct itimerspec far = { .it_value.tv_sec = INT32_MAX };
+	struct itimerspec far = { .it_value.tv_sec = END_OF_TIME };
 
 	return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far, NULL) < 0 ? -errno : 0;
 }
@@ -84,11 +84,14 @@ static int on_clock(sd_event_source *s, int fd, uint32_t revents, void *userdata
 {
 	struct manager *m = userdata;
 	uint64_t expirations;
+	ssize_t n;
 
 	(void)revents;
-	if (read(fd, &expirations, sizeof(expirations)) < 0 && errno == EAGAIN)
+	n = read(fd, &expirations, sizeof(expirations));
+	if (n < 0 && errno == EAGAIN)
 		return 0;
-	if (arm(fd) < 0) {
+	/* A clock that is at the end of its time would wake us for ever. */
+	if (n >= 0 || arm(fd) < 0) {
 		log_warning("The clock cannot be watched any more: a sleep of the machine is noticed by logind's word "
 			    "alone");
 		return sd_event_source_set_enabled(s, SD_EVENT_OFF);
@@ -126,6 +129,9 @@ static int on_prepare_for_sleep(sd_bus_message *message, void *userdata, sd_bus_
 	int before, r;
 
 	(void)error;
+	/* logind tells everybody, which the bus allows nobody else under its name; to us alone anyone can. */
+	if (sd_bus_message_get_destination(message))
+		return 0;
 	r = sd_bus_message_read(message, "b", &before);
 	if (r < 0) {
 		log_debug("PrepareForSleep is not understood: %s", strerror(-r));

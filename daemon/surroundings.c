@@ -98,6 +98,10 @@ static int judge_no_iommu(const struct surroundings_facts *facts, struct surroun
 	} else if (facts->table_arm) {
 		found = "No IOMMU is in use, though the firmware may offer an SMMU";
 		remedy = "\"dmesg | grep -iE 'smmu|iort'\" tells why";
+	} else if (facts->table_virtio) {
+		found = "No IOMMU is in use yet, though there is a virtio-iommu";
+		remedy = "its groups are decided when the driver virtio_iommu has been loaded; \"modprobe virtio_iommu\" "
+			 "tells why it is not";
 	} else {
 		remedy = "enable VT-d, AMD-Vi or the SMMU in the firmware's set-up, or give the virtual machine an "
 			 "IOMMU";
@@ -250,6 +254,7 @@ void surroundings_look(struct manager *m)
 		.table_intel = sysfs_has_firmware_table("DMAR"),
 		.table_amd = sysfs_has_firmware_table("IVRS"),
 		.table_arm = sysfs_has_firmware_table("IORT"),
+		.table_virtio = sysfs_has_firmware_table("VIOT"),
 		.cmdline = cmdline,
 	};
 

@@ -23,7 +23,7 @@ enum surroundings_kind {
 struct surroundings_facts {
 	size_t n_groups;
 	bool groups_folder, iommu, type_file, read_only, capable, container;
-	bool table_intel, table_amd, table_arm;
+	bool table_intel, table_amd, table_arm, table_virtio;
 	const char *cmdline;
 };
 

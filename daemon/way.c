@@ -18,6 +18,14 @@ const char *way_wanted_driver(const struct group *group, size_t i)
 		       NULL;
 }
 
+bool way_concerns_drivers(const struct group *group)
+{
+	for (size_t i = 0; i < group->n_devices; i++)
+		if (way_wanted_driver(group, i))
+			return true;
+	return group->decision.target == DOMAIN_BLOCKED;
+}
+
 bool way_must_release(const struct group *group, const struct device *device)
 {
 	return is_restored(group) && device->given_driver;

@@ -33,6 +33,7 @@ static const struct {
 	{ { NONE, .cmdline = "quiet", .table_intel = true }, SURROUNDINGS_NO_IOMMU, "VT-d", "intel_iommu=on" },
 	{ { NONE, .table_amd = true }, SURROUNDINGS_NO_IOMMU, "AMD-Vi", "dmesg" },
 	{ { NONE, .table_arm = true }, SURROUNDINGS_NO_IOMMU, "SMMU", "dmesg" },
+	{ { NONE, .table_virtio = true }, SURROUNDINGS_NO_IOMMU, "virtio-iommu", "virtio_iommu" },
 	{ { .n_groups = 1, .iommu = true, .capable = true }, SURROUNDINGS_NO_TYPE_FILE, "no file", "5.11" },
 	{ { GOOD, .read_only = true }, SURROUNDINGS_READ_ONLY, "/sys is read-only", "writable" },
 	{ { GOOD, .read_only = true, .container = true }, SURROUNDINGS_READ_ONLY, "in this container", "on the host" },

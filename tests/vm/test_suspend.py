@@ -130,6 +130,17 @@ def test_what_differs_is_told_and_applied_when_asked_for(vm):
     intact(vm)
 
 
+def test_somebody_else_is_not_logind(vm):
+    """Neither who tells everybody nor who tells the daemon alone."""
+    mark = policyd.mark(vm)
+    for where in ('', f'--destination={policyd.SERVICE} '):
+        vm.run(f'busctl emit {where}/org/freedesktop/login1 '
+               'org.freedesktop.login1.Manager PrepareForSleep b false')
+    # After them on the same bus.
+    policyd.policies(vm)
+    assert resumed(vm, mark) == []
+
+
 def test_a_clock_that_is_set_is_no_sleep(vm):
     mark = policyd.mark(vm)
     vm.run('date -s "+1 hour" && date -s "-1 hour"')
