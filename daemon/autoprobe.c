@@ -200,7 +200,10 @@ void autoprobe_device_bound(struct manager *m)
 	retry(m);
 }
 
-/* As driver_attach() does it, with all devices that are not waiting for their own turn. */
+/*
+ * As driver_attach() does it, with all devices that are not waiting for their own turn. Also while one is being
+ * offered to all drivers: that process may have listed them before this one came.
+ */
 void autoprobe_driver_came(struct manager *m, const char *driver)
 {
 	if (!autoprobe_is_on(m))
@@ -208,7 +211,7 @@ void autoprobe_driver_came(struct manager *m, const char *driver)
 	for (size_t i = 0; i < m->inventory.n_devices; i++) {
 		const struct device *device = m->inventory.devices[i];
 
-		if (!device->driver && strv_contains(m->autoprobe->done.devices, device->address))
+		if (!device->driver && !gate_holds(m, device->address))
 			probes_ask(m->autoprobe->probes, device->address, driver);
 	}
 	if (!probes_pending(m->autoprobe->probes, NULL, driver))

@@ -214,6 +214,11 @@ void gate_hold(struct manager *m, const char *address)
 	note(m, address, true);
 }
 
+bool gate_holds(const struct manager *m, const char *address)
+{
+	return find(m->gate, address);
+}
+
 void gate_forget(struct manager *m, const char *address)
 {
 	struct held *held = find(m->gate, address);

@@ -470,6 +470,54 @@ START_TEST(driver_that_is_loaded_later)
 }
 END_TEST
 
+/* Writes wait until somebody reads, as those to a kernel whose driver takes its time. */
+static char *make_slow(const char *path)
+{
+	char *whole = strf("%s/%s", fake_sysfs_root(), path);
+
+	ck_assert_int_eq(unlink(whole), 0);
+	ck_assert_int_eq(mkfifo(whole, 0600), 0);
+	return whole;
+}
+
+static void let_go(struct manager *m, const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	loop(m);
+}
+
+static bool has_bound(const char *driver)
+{
+	_cleanup_free_ char *path = strf("bus/pci/drivers/%s/bind", driver);
+	_cleanup_free_ char *text = content(path);
+
+	return *text;
+}
+
+/* The process that offers it to all drivers may have listed them already. */
+START_TEST(driver_that_comes_during_a_probe)
+{
+	_cleanup_free_ char *probe = make_slow("bus/pci/drivers_probe");
+	struct manager m;
+
+	begin(&m);
+	autoprobe_update(&m);
+	make_new(NULL);
+	see(&m, NEW);
+	autoprobe_let_through(&m, NEW);
+	ck_assert_int_ge(sd_event_run(m.event, 0), 0);
+	fake_driver("igb");
+	autoprobe_driver_came(&m, "igb");
+	while (!has_bound("igb"))
+		ck_assert_int_ge(sd_event_run(m.event, 100 * USEC_PER_MSEC), 0);
+	ck_assert_content("bus/pci/drivers/igb/bind", NEW);
+	let_go(&m, probe);
+	end(&m);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("autoprobe");
@@ -494,6 +542,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, time_is_over, 0, 2);
 	tcase_add_test(tc, bridge_does_not_wait);
 	tcase_add_test(tc, driver_that_is_loaded_later);
+	tcase_add_test(tc, driver_that_comes_during_a_probe);
 	suite_add_tcase(s, tc);
 	return s;
 }
