@@ -324,10 +324,10 @@ static int start(struct manager *m)
 	/* The gate is armed before it is looked what there is: between the two would be devices that are neither. */
 	if (!m->options->once && (r = module_start(m)) < 0)
 		return r;
-	autoprobe_update(m);
+	autoprobe_start(m);
 	if ((r = uevent_enumerate(m, TRIGGER_START)) < 0)
 		return r;
-	autoprobe_resync(m);
+	autoprobe_started(m);
 	surroundings_look(m);
 	group_store_clean();
 	recovery_start(m);

@@ -72,9 +72,7 @@ static char *content(const char *path)
 
 static bool has_record(void)
 {
-	_cleanup_free_ char *path = strf("%s/autoprobe", dir);
-
-	return access(path, F_OK) == 0;
+	return autoprobe_record_exists(dir);
 }
 
 static void make_new(const char *driver)
@@ -280,6 +278,52 @@ START_TEST(off_by_a_daemon_that_was_killed)
 	loop(&m);
 	ck_assert_content("bus/pci/drivers_probe", NEW);
 	end(&m);
+}
+END_TEST
+
+/* Nothing of it is wanted now, and what waits is no matter of the settings. */
+START_TEST(left_by_a_daemon_that_was_killed)
+{
+	struct manager m;
+
+	fake_file(_i ? "1\n" : "0\n", "bus/pci/drivers_autoprobe");
+	fake_file("[autoprobe]\ndevice=" OLD "\ndriver=e1000e\ndriver=nvme\n", "run/autoprobe");
+	make_new(NULL);
+	begin(&m);
+	m.settings.gate_autoprobe = false;
+	autoprobe_start(&m);
+	see(&m, OLD);
+	see(&m, NEW);
+	autoprobe_started(&m);
+	ck_assert(!autoprobe_is_on(&m));
+	ck_assert_content("bus/pci/drivers_autoprobe", "1");
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", NEW);
+	ck_assert_content("bus/pci/drivers/nvme/bind", NEW);
+	ck_assert(!has_record());
+	end(&m);
+}
+END_TEST
+
+START_TEST(left_with_a_record_that_cannot_be_read)
+{
+	struct autoprobe_record record;
+	struct manager m;
+
+	fake_file("0\n", "bus/pci/drivers_autoprobe");
+	fake_file("[nonsense]\n", "run/autoprobe");
+	begin(&m);
+	autoprobe_start(&m);
+	ck_assert(autoprobe_is_on(&m));
+	see(&m, OLD)->group->decided = true;
+	autoprobe_started(&m);
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", OLD);
+	ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+	ck_assert(strv_contains(record.devices, OLD));
+	autoprobe_record_clear(&record);
+	end(&m);
+	ck_assert_content("bus/pci/drivers_autoprobe", "1");
 }
 END_TEST
 
@@ -534,6 +578,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, kernel_that_does_not_heed_it);
 	tcase_add_test(tc, off_by_somebody_else);
 	tcase_add_test(tc, off_by_a_daemon_that_was_killed);
+	tcase_add_loop_test(tc, left_by_a_daemon_that_was_killed, 0, 2);
+	tcase_add_test(tc, left_with_a_record_that_cannot_be_read);
 	tcase_add_test(tc, device_waits_for_its_policy);
 	tcase_add_test(tc, device_that_came_meanwhile);
 	tcase_add_test(tc, device_that_has_just_come);
