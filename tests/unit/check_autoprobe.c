@@ -163,6 +163,19 @@ START_TEST(put_back_of_a_record_that_cannot_be_read)
 }
 END_TEST
 
+START_TEST(put_back_of_the_switch_alone)
+{
+	fake_file("0\n", "bus/pci/drivers_autoprobe");
+	ck_assert_int_eq(put_back_switch(dir), 0);
+	ck_assert_content("bus/pci/drivers_autoprobe", "0");
+	fake_file("[autoprobe]\n", "run/autoprobe");
+	ck_assert_int_eq(put_back_switch(dir), 0);
+	ck_assert_content("bus/pci/drivers_autoprobe", "1");
+	ck_assert_content("bus/pci/drivers_probe", "");
+	ck_assert(has_record());
+}
+END_TEST
+
 /* -- the daemon --------------------------------------------------------------- */
 
 static void begin(struct manager *m)
@@ -574,6 +587,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, put_back_of_nothing);
 	tcase_add_test(tc, put_back_gives_what_waits_to_its_drivers);
 	tcase_add_test(tc, put_back_of_a_record_that_cannot_be_read);
+	tcase_add_test(tc, put_back_of_the_switch_alone);
 	tcase_add_test(tc, switched_and_put_back);
 	tcase_add_test(tc, kernel_that_does_not_heed_it);
 	tcase_add_test(tc, off_by_somebody_else);
