@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/autoprobe-record.h"
 #include "daemon/state-file.h"
@@ -66,6 +67,13 @@ static void write_body(FILE *f, const void *data)
 int autoprobe_record_write(const char *dir, const struct autoprobe_record *record)
 {
 	return state_file_write(dir, FILE_NAME, write_body, record);
+}
+
+bool autoprobe_record_exists(const char *dir)
+{
+	_cleanup_free_ char *path = strf("%s/" FILE_NAME, dir);
+
+	return path && access(path, F_OK) == 0;
 }
 
 struct reader {

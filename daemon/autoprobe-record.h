@@ -20,6 +20,7 @@ void autoprobe_record_clear(struct autoprobe_record *record);
 int autoprobe_record_add(char ***names, const char *name);
 void autoprobe_record_drop(char **names, const char *name);
 
+bool autoprobe_record_exists(const char *dir);
 /* -ENOENT: there is none. */
 int autoprobe_record_read(const char *dir, struct autoprobe_record *ret);
 int autoprobe_record_write(const char *dir, const struct autoprobe_record *record);

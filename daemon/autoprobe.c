@@ -200,7 +200,10 @@ void autoprobe_device_bound(struct manager *m)
 	retry(m);
 }
 
-/* As driver_attach() does it, with all devices that are not waiting for their own turn. */
+/*
+ * As driver_attach() does it, with all devices that are not waiting for their own turn. Also while one is being
+ * offered to all drivers: that process may have listed them before this one came.
+ */
 void autoprobe_driver_came(struct manager *m, const char *driver)
 {
 	if (!autoprobe_is_on(m))
@@ -208,7 +211,7 @@ void autoprobe_driver_came(struct manager *m, const char *driver)
 	for (size_t i = 0; i < m->inventory.n_devices; i++) {
 		const struct device *device = m->inventory.devices[i];
 
-		if (!device->driver && strv_contains(m->autoprobe->done.devices, device->address))
+		if (!device->driver && !gate_holds(m, device->address))
 			probes_ask(m->autoprobe->probes, device->address, driver);
 	}
 	if (!probes_pending(m->autoprobe->probes, NULL, driver))
@@ -293,6 +296,19 @@ static int start_record(struct manager *m)
 	return autoprobe_record_write(record_dir, &autoprobe->done);
 }
 
+/* What a daemon that was killed has left, and nobody came after it to put it back. */
+static int take_over(struct autoprobe *autoprobe)
+{
+	int r = autoprobe_record_read(record_dir, &autoprobe->done);
+
+	if (r >= 0 || r == -ENOENT)
+		return r;
+	/* It is there, so the switch is the daemon's doing. Which devices wait is not known: all that have no driver. */
+	log_error("%s/autoprobe cannot be read: %s", record_dir, state_file_describe(r));
+	write_later(autoprobe);
+	return 0;
+}
+
 static int switch_off(struct manager *m)
 {
 	struct autoprobe *autoprobe = m->autoprobe;
@@ -305,13 +321,13 @@ static int switch_off(struct manager *m)
 	r = sysfs_read_autoprobe(&on);
 	if (r < 0)
 		return r;
-	if (!on) {
-		/* A daemon that was killed, and nobody came after it to put it back. */
-		r = autoprobe_record_read(record_dir, &autoprobe->done);
-		return r == -ENOENT ? -EBUSY : r;
-	}
-	r = start_record(m);
-	if (r >= 0)
+	/* Of a record that this daemon itself has left the probes know more. */
+	r = on && m->inventory.n_devices > 0 ? -ENOENT : take_over(autoprobe);
+	if (r == -ENOENT && !on)
+		return -EBUSY;
+	if (r == -ENOENT)
+		r = start_record(m);
+	if (r >= 0 && on)
 		r = sysfs_write_autoprobe(false);
 	if (r < 0) {
 		(void)autoprobe_record_remove(record_dir);
@@ -341,7 +357,9 @@ static void turn_on(struct manager *m)
 {
 	int r = switch_off(m);
 
-	tell(r);
+	/* Or it is only taken over. */
+	if (r < 0 || is_wanted(m))
+		tell(r);
 	m->autoprobe->on = r >= 0;
 	m->autoprobe->retry_usec = RETRY_MIN_USEC;
 	/* At the start nothing is known yet, and start() does it when something is. */
@@ -400,19 +418,35 @@ static struct autoprobe *autoprobe_new(struct manager *m)
 	return autoprobe;
 }
 
-void autoprobe_update(struct manager *m)
+static void set(struct manager *m, bool on)
 {
 	/* Settings are read before there is anything to watch with. */
-	if (!m->event || !m->gate || (!m->autoprobe && !is_wanted(m)))
+	if (!m->event || !m->gate || (!m->autoprobe && !on))
 		return;
 	if (!m->autoprobe && !(m->autoprobe = autoprobe_new(m))) {
 		log_oom();
 		return;
 	}
-	if (is_wanted(m) && !m->autoprobe->on)
+	if (on && !m->autoprobe->on)
 		turn_on(m);
-	else if (!is_wanted(m) && m->autoprobe->on)
+	else if (!on && m->autoprobe->on)
 		turn_off(m);
+}
+
+void autoprobe_update(struct manager *m)
+{
+	set(m, is_wanted(m));
+}
+
+void autoprobe_start(struct manager *m)
+{
+	set(m, is_wanted(m) || autoprobe_record_exists(record_dir));
+}
+
+void autoprobe_started(struct manager *m)
+{
+	autoprobe_resync(m);
+	autoprobe_update(m);
 }
 
 void autoprobe_stop(struct manager *m)

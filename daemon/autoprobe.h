@@ -12,8 +12,14 @@
  * driver that was loaded at once. What is already bound is not touched.
  */
 
-/* As settings, mode and the module's absence ask for. To be called when one of these has changed, and at the start. */
+/* As settings, mode and the module's absence ask for. To be called when one of these has changed. */
 void autoprobe_update(struct manager *m);
+/*
+ * At the start, before and after it is looked what there is. What a daemon that was killed has left is taken over,
+ * whatever the settings, and then put back as it always is where it is not wanted.
+ */
+void autoprobe_start(struct manager *m);
+void autoprobe_started(struct manager *m);
 /* At the very end. What is still off is put back. */
 void autoprobe_stop(struct manager *m);
 

@@ -100,22 +100,23 @@ static void forget(struct gate *gate, struct held *held)
 		sd_event_source_set_enabled(gate->tick_source, SD_EVENT_OFF);
 }
 
-static void note(struct manager *m, const char *address, bool news)
+/* Whether it is on the list. */
+static bool note(struct manager *m, const char *address, bool news)
 {
 	struct gate *gate = m->gate;
 	struct held *held = find(gate, address);
 
 	/* A device that is announced is a new one, whatever was at that address before. */
 	if (held && !news)
-		return;
+		return true;
 	if (!held) {
 		struct held *grown = gate->n_held < HELD_MAX ?
 					     reallocarray(gate->held, gate->n_held + 1, sizeof(*held)) :
 					     NULL;
 
 		if (!grown) {
-			log_oom(); /* the gate's own time-out remains */
-			return;
+			log_oom();
+			return false;
 		}
 		gate->held = grown;
 		held = &grown[gate->n_held++];
@@ -127,6 +128,7 @@ static void note(struct manager *m, const char *address, bool news)
 		sd_event_source_set_enabled(gate->tick_source, SD_EVENT_ONESHOT);
 	}
 	gate_look(m);
+	return true;
 }
 
 /*
@@ -211,7 +213,14 @@ static int on_look(sd_event_source *s, void *userdata)
 
 void gate_hold(struct manager *m, const char *address)
 {
-	note(m, address, true);
+	/* The module has a time-out of its own for what is not on the list; here nobody would think of it again. */
+	if (!note(m, address, true))
+		autoprobe_let_through(m, address);
+}
+
+bool gate_holds(const struct manager *m, const char *address)
+{
+	return find(m->gate, address);
 }
 
 void gate_forget(struct manager *m, const char *address)
@@ -252,7 +261,7 @@ void gate_event(struct manager *m, const struct module_event *event)
 
 	switch (event->event) {
 	case IOMMU_POLICY_EVENT_GATE_HELD:
-		note(m, event->device, true);
+		(void)note(m, event->device, true);
 		break;
 	case IOMMU_POLICY_EVENT_GATE_OPENED:
 		if (held)
@@ -279,7 +288,7 @@ void gate_note_group(struct manager *m, const struct module_group *group)
 {
 	for (size_t i = 0; i < group->n_devices; i++)
 		if (group->devices[i].flags & IOMMU_POLICY_DEVICE_F_GATED)
-			note(m, group->devices[i].address, false);
+			(void)note(m, group->devices[i].address, false);
 }
 
 static void released(struct manager *m, uint64_t cookie, int error)

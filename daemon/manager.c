@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/utsname.h>
@@ -324,10 +325,10 @@ static int start(struct manager *m)
 	/* The gate is armed before it is looked what there is: between the two would be devices that are neither. */
 	if (!m->options->once && (r = module_start(m)) < 0)
 		return r;
-	autoprobe_update(m);
+	autoprobe_start(m);
 	if ((r = uevent_enumerate(m, TRIGGER_START)) < 0)
 		return r;
-	autoprobe_resync(m);
+	autoprobe_started(m);
 	surroundings_look(m);
 	group_store_clean();
 	recovery_start(m);
@@ -344,6 +345,27 @@ static int start(struct manager *m)
 	return 0;
 }
 
+/*
+ * The unit's ExecStopPost=, with a main process that has not ended (systemd.exec(5), $EXIT_CODE): it is stuck in
+ * the kernel, and not even SIGKILL has helped.
+ */
+static bool daemon_is_stuck(void)
+{
+	return getenv("SERVICE_RESULT") && !getenv("EXIT_CODE");
+}
+
+static int put_back_alone(void)
+{
+	_cleanup_close_ int lock = take_lock();
+	int r = lock;
+
+	if (lock >= 0)
+		r = put_back(RUN_DIR);
+	else if (lock == -EBUSY && daemon_is_stuck())
+		r = put_back_switch(RUN_DIR);
+	return r >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 int manager_run(const struct options *options)
 {
 	struct manager m = { .options = options, .settings = settings_default, .inotify_fd = -1 };
@@ -356,10 +378,8 @@ int manager_run(const struct options *options)
 		log_notice("iommu_policyd=off is on the kernel command line: nothing is done");
 		return EXIT_SUCCESS;
 	}
-	if (options->put_back) {
-		lock = take_lock();
-		return lock >= 0 && put_back(RUN_DIR) >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
-	}
+	if (options->put_back)
+		return put_back_alone();
 	manager_load_settings(&m);
 	lock = take_lock();
 	if (lock < 0)

@@ -75,6 +75,26 @@ static int probe_what_waits(const struct autoprobe_record *done)
 	return 0;
 }
 
+static int switch_on(void)
+{
+	int r = sysfs_write_autoprobe(true);
+
+	if (r < 0)
+		log_error("Devices get no driver by themselves: /sys/bus/pci/drivers_autoprobe cannot be written: %s "
+			  "(echo 1 >/sys/bus/pci/drivers_autoprobe)", strerror(-r));
+	return r;
+}
+
+int put_back_switch(const char *dir)
+{
+	int r = autoprobe_record_exists(dir) ? switch_on() : -ENOENT;
+
+	if (r >= 0)
+		log_warning("The daemon cannot be ended, and Gate=autoprobe is put back beside it: the kernel gives "
+			    "devices to their drivers by itself again; what waited gets its driver at the next start");
+	return r == -ENOENT ? 0 : r;
+}
+
 int put_back(const char *dir)
 {
 	_cleanup_(autoprobe_record_clear) struct autoprobe_record done = {};
@@ -85,12 +105,9 @@ int put_back(const char *dir)
 	/* It was there, so the switch is the daemon's doing. Which devices wait is not known: all that have no driver. */
 	if (r < 0)
 		log_error("%s/autoprobe cannot be read: %s", dir, state_file_describe(r));
-	r = sysfs_write_autoprobe(true);
-	if (r < 0) {
-		log_error("Devices get no driver by themselves: /sys/bus/pci/drivers_autoprobe cannot be written: %s "
-			  "(echo 1 >/sys/bus/pci/drivers_autoprobe)", strerror(-r));
+	r = switch_on();
+	if (r < 0)
 		return r;
-	}
 	r = probe_what_waits(&done);
 	if (r < 0)
 		log_error("Cannot look for devices that wait for their driver: %s (echo ADDRESS "

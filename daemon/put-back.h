@@ -10,4 +10,10 @@
  */
 int put_back(const char *dir);
 
+/*
+ * The same beside a daemon that has not ended and does not come back: only the
+ * switch. What waits is for the next one, for which the record stays.
+ */
+int put_back_switch(const char *dir);
+
 #endif

@@ -72,9 +72,7 @@ static char *content(const char *path)
 
 static bool has_record(void)
 {
-	_cleanup_free_ char *path = strf("%s/autoprobe", dir);
-
-	return access(path, F_OK) == 0;
+	return autoprobe_record_exists(dir);
 }
 
 static void make_new(const char *driver)
@@ -162,6 +160,19 @@ START_TEST(put_back_of_a_record_that_cannot_be_read)
 	ck_assert_content("bus/pci/drivers_autoprobe", "1");
 	ck_assert_content("bus/pci/drivers_probe", OLD);
 	ck_assert(!has_record());
+}
+END_TEST
+
+START_TEST(put_back_of_the_switch_alone)
+{
+	fake_file("0\n", "bus/pci/drivers_autoprobe");
+	ck_assert_int_eq(put_back_switch(dir), 0);
+	ck_assert_content("bus/pci/drivers_autoprobe", "0");
+	fake_file("[autoprobe]\n", "run/autoprobe");
+	ck_assert_int_eq(put_back_switch(dir), 0);
+	ck_assert_content("bus/pci/drivers_autoprobe", "1");
+	ck_assert_content("bus/pci/drivers_probe", "");
+	ck_assert(has_record());
 }
 END_TEST
 
@@ -280,6 +291,52 @@ START_TEST(off_by_a_daemon_that_was_killed)
 	loop(&m);
 	ck_assert_content("bus/pci/drivers_probe", NEW);
 	end(&m);
+}
+END_TEST
+
+/* Nothing of it is wanted now, and what waits is no matter of the settings. */
+START_TEST(left_by_a_daemon_that_was_killed)
+{
+	struct manager m;
+
+	fake_file(_i ? "1\n" : "0\n", "bus/pci/drivers_autoprobe");
+	fake_file("[autoprobe]\ndevice=" OLD "\ndriver=e1000e\ndriver=nvme\n", "run/autoprobe");
+	make_new(NULL);
+	begin(&m);
+	m.settings.gate_autoprobe = false;
+	autoprobe_start(&m);
+	see(&m, OLD);
+	see(&m, NEW);
+	autoprobe_started(&m);
+	ck_assert(!autoprobe_is_on(&m));
+	ck_assert_content("bus/pci/drivers_autoprobe", "1");
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", NEW);
+	ck_assert_content("bus/pci/drivers/nvme/bind", NEW);
+	ck_assert(!has_record());
+	end(&m);
+}
+END_TEST
+
+START_TEST(left_with_a_record_that_cannot_be_read)
+{
+	struct autoprobe_record record;
+	struct manager m;
+
+	fake_file("0\n", "bus/pci/drivers_autoprobe");
+	fake_file("[nonsense]\n", "run/autoprobe");
+	begin(&m);
+	autoprobe_start(&m);
+	ck_assert(autoprobe_is_on(&m));
+	see(&m, OLD)->group->decided = true;
+	autoprobe_started(&m);
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", OLD);
+	ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+	ck_assert(strv_contains(record.devices, OLD));
+	autoprobe_record_clear(&record);
+	end(&m);
+	ck_assert_content("bus/pci/drivers_autoprobe", "1");
 }
 END_TEST
 
@@ -470,6 +527,54 @@ START_TEST(driver_that_is_loaded_later)
 }
 END_TEST
 
+/* Writes wait until somebody reads, as those to a kernel whose driver takes its time. */
+static char *make_slow(const char *path)
+{
+	char *whole = strf("%s/%s", fake_sysfs_root(), path);
+
+	ck_assert_int_eq(unlink(whole), 0);
+	ck_assert_int_eq(mkfifo(whole, 0600), 0);
+	return whole;
+}
+
+static void let_go(struct manager *m, const char *path)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	loop(m);
+}
+
+static bool has_bound(const char *driver)
+{
+	_cleanup_free_ char *path = strf("bus/pci/drivers/%s/bind", driver);
+	_cleanup_free_ char *text = content(path);
+
+	return *text;
+}
+
+/* The process that offers it to all drivers may have listed them already. */
+START_TEST(driver_that_comes_during_a_probe)
+{
+	_cleanup_free_ char *probe = make_slow("bus/pci/drivers_probe");
+	struct manager m;
+
+	begin(&m);
+	autoprobe_update(&m);
+	make_new(NULL);
+	see(&m, NEW);
+	autoprobe_let_through(&m, NEW);
+	ck_assert_int_ge(sd_event_run(m.event, 0), 0);
+	fake_driver("igb");
+	autoprobe_driver_came(&m, "igb");
+	while (!has_bound("igb"))
+		ck_assert_int_ge(sd_event_run(m.event, 100 * USEC_PER_MSEC), 0);
+	ck_assert_content("bus/pci/drivers/igb/bind", NEW);
+	let_go(&m, probe);
+	end(&m);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("autoprobe");
@@ -482,10 +587,13 @@ static Suite *suite(void)
 	tcase_add_test(tc, put_back_of_nothing);
 	tcase_add_test(tc, put_back_gives_what_waits_to_its_drivers);
 	tcase_add_test(tc, put_back_of_a_record_that_cannot_be_read);
+	tcase_add_test(tc, put_back_of_the_switch_alone);
 	tcase_add_test(tc, switched_and_put_back);
 	tcase_add_test(tc, kernel_that_does_not_heed_it);
 	tcase_add_test(tc, off_by_somebody_else);
 	tcase_add_test(tc, off_by_a_daemon_that_was_killed);
+	tcase_add_loop_test(tc, left_by_a_daemon_that_was_killed, 0, 2);
+	tcase_add_test(tc, left_with_a_record_that_cannot_be_read);
 	tcase_add_test(tc, device_waits_for_its_policy);
 	tcase_add_test(tc, device_that_came_meanwhile);
 	tcase_add_test(tc, device_that_has_just_come);
@@ -494,6 +602,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, time_is_over, 0, 2);
 	tcase_add_test(tc, bridge_does_not_wait);
 	tcase_add_test(tc, driver_that_is_loaded_later);
+	tcase_add_test(tc, driver_that_comes_during_a_probe);
 	suite_add_tcase(s, tc);
 	return s;
 }

@@ -205,6 +205,25 @@ def test_a_daemon_that_is_killed(vm):
 
 
 @newest
+def test_a_daemon_that_cannot_be_killed(vm):
+    """ExecStopPost= says so by what it has not set: the switch at least is
+    put back, by nobody else, and the next start does the rest."""
+    pid = vm.out(f'systemctl show -P MainPID {policyd.UNIT}')
+    vm.run(f'kill -STOP {pid}')
+    with plugged(vm, e1000e('nic', 'rp1')) as address:
+        for words in ('', 'SERVICE_RESULT=exit-code EXIT_CODE=exited'):
+            assert vm.run(f'env {words} iommu-policyd --put-back',
+                          check=False).status != 0
+            assert vm.read(SWITCH) == '0'
+        vm.run('env SERVICE_RESULT=timeout iommu-policyd --put-back')
+        assert (vm.read(SWITCH), vm.exists(RECORD)) == ('1', True)
+        assert vm.driver_of(address) is None
+        vm.run(f'systemctl kill -s KILL {policyd.UNIT}')
+        wait_driver(vm, address, driver='e1000e')
+    switched(vm, '0')
+
+
+@newest
 @pytest.mark.parametrize('where', ['before', 'after'])
 def test_killed_where_it_switches(vm, where):
     """The record is there first, and tells whoever comes."""
