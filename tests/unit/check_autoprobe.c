@@ -575,6 +575,63 @@ START_TEST(driver_that_comes_during_a_probe)
 }
 END_TEST
 
+/* The end of its probe is none of that of the one which is there now. */
+START_TEST(device_that_went_during_a_probe)
+{
+	_cleanup_free_ char *probe = make_slow("bus/pci/drivers_probe");
+	struct autoprobe_record record;
+	struct manager m;
+	struct group *group;
+
+	begin(&m);
+	autoprobe_update(&m);
+	make_new(NULL);
+	group = see(&m, NEW)->group;
+	autoprobe_let_through(&m, NEW);
+	while (!has_children())
+		ck_assert_int_ge(sd_event_run(m.event, 0), 0);
+	autoprobe_device_went(&m, NEW);
+	autoprobe_device_came(&m, NEW, true);
+	let_go(&m, probe);
+	ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+	ck_assert(!strv_contains(record.devices, NEW));
+	autoprobe_record_clear(&record);
+	group->decided = true;
+	gate_look(&m);
+	let_go(&m, probe);
+	ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+	ck_assert(strv_contains(record.devices, NEW));
+	autoprobe_record_clear(&record);
+	end(&m);
+}
+END_TEST
+
+/* Nor is what has not begun about that one. */
+START_TEST(device_that_went_before_its_probe)
+{
+	struct autoprobe_record record;
+	struct manager m;
+
+	begin(&m);
+	autoprobe_update(&m);
+	see(&m, OLD);
+	fake_driver("igb");
+	autoprobe_driver_came(&m, "igb");
+	make_new(NULL);
+	see(&m, NEW);
+	autoprobe_let_through(&m, NEW);
+	autoprobe_device_went(&m, OLD);
+	autoprobe_device_went(&m, NEW);
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", "");
+	ck_assert_content("bus/pci/drivers/igb/bind", "");
+	ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+	ck_assert(strv_contains(record.drivers, "igb"));
+	autoprobe_record_clear(&record);
+	end(&m);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("autoprobe");
@@ -603,6 +660,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, bridge_does_not_wait);
 	tcase_add_test(tc, driver_that_is_loaded_later);
 	tcase_add_test(tc, driver_that_comes_during_a_probe);
+	tcase_add_test(tc, device_that_went_during_a_probe);
+	tcase_add_test(tc, device_that_went_before_its_probe);
 	suite_add_tcase(s, tc);
 	return s;
 }
