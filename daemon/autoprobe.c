@@ -179,7 +179,7 @@ void autoprobe_device_came(struct manager *m, const char *address, bool news)
 		/* What is behind a bridge comes with its driver, as some groups do; with no IOMMU there is no policy. */
 		autoprobe_let_through(m, address);
 	} else {
-		gate_hold(m, address);
+		gate_hold(m, address, news);
 	}
 }
 

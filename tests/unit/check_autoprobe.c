@@ -492,6 +492,26 @@ START_TEST(time_is_over)
 }
 END_TEST
 
+/* Announced again by udevadm trigger it has not come anew. */
+START_TEST(time_goes_on)
+{
+	struct manager m;
+
+	begin(&m);
+	m.settings.gate_timeout_usec = USEC_PER_SEC;
+	autoprobe_update(&m);
+	make_new(NULL);
+	see(&m, NEW)->group->waiting = true;
+	autoprobe_device_came(&m, NEW, true);
+	usleep(USEC_PER_SEC);
+	autoprobe_device_came(&m, NEW, false);
+	gate_look(&m);
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", NEW);
+	end(&m);
+}
+END_TEST
+
 START_TEST(bridge_does_not_wait)
 {
 	struct manager m;
@@ -657,6 +677,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, device_that_the_kernel_would_ask_again);
 	tcase_add_test(tc, device_that_went_is_not_probed);
 	tcase_add_loop_test(tc, time_is_over, 0, 2);
+	tcase_add_test(tc, time_goes_on);
 	tcase_add_test(tc, bridge_does_not_wait);
 	tcase_add_test(tc, driver_that_is_loaded_later);
 	tcase_add_test(tc, driver_that_comes_during_a_probe);
