@@ -50,6 +50,7 @@ static int probe_what_waits(const struct autoprobe_record *done)
 	_cleanup_close_ int mine = -1;
 	size_t n = 0;
 	int fds[2], r;
+	bool offered;
 
 	if ((r = sysfs_list_devices(&devices)) < 0 || (r = sysfs_list_drivers(&drivers)) < 0)
 		return r;
@@ -64,14 +65,18 @@ static int probe_what_waits(const struct autoprobe_record *done)
 			n++;
 			continue;
 		}
+		offered = false;
 		for (char **driver = drivers; driver && *driver; driver++)
-			if (!strv_contains(done->drivers, *driver))
+			if (!strv_contains(done->drivers, *driver)) {
 				probe(*address, *driver, fds[1]);
+				offered = true;
+			}
+		n += offered;
 	}
 	close(fds[1]);
 	wait_for(mine);
-	log_notice("Gate=autoprobe has ended: the kernel gives devices to their drivers by itself again; %zu that "
-		   "waited were given to theirs", n);
+	log_notice("Gate=autoprobe has ended: the kernel gives devices to their drivers by itself again; %zu "
+		   "without one were offered to theirs", n);
 	return 0;
 }
 
