@@ -36,11 +36,11 @@ struct probes {
 
 /* -- the process -------------------------------------------------------------- */
 
-static bool is_bound(const char *address)
+bool probe_is_unbound(const char *address)
 {
 	_cleanup_free_ char *driver = NULL;
 
-	return sysfs_device_driver(address, &driver) < 0 || driver;
+	return sysfs_device_driver(address, &driver) >= 0 && !driver;
 }
 
 /*
@@ -54,10 +54,10 @@ static int bind_to_any(const char *address)
 	_cleanup_strv_ char **drivers = NULL;
 	int r = sysfs_list_drivers(&drivers), deferred = 0;
 
-	for (char **driver = drivers; r >= 0 && driver && *driver && !is_bound(address); driver++)
+	for (char **driver = drivers; r >= 0 && driver && *driver && probe_is_unbound(address); driver++)
 		if (sysfs_bind(address, *driver) == -EAGAIN)
 			deferred = -EAGAIN;
-	return is_bound(address) ? 0 : deferred;
+	return probe_is_unbound(address) ? deferred : 0;
 }
 
 _Noreturn void probe_child(const char *address, const char *driver, int keep_fd, bool look)

@@ -27,13 +27,6 @@ static void probe(const char *address, const char *driver, int keep_fd)
 		probe_cannot_start(address, errno);
 }
 
-static bool is_unbound(const char *address)
-{
-	_cleanup_free_ char *driver = NULL;
-
-	return sysfs_device_driver(address, &driver) >= 0 && !driver;
-}
-
 /* Waits for the children, each of which has the other end of the pipe as long as it lives. */
 static void wait_for(int fd)
 {
@@ -58,7 +51,7 @@ static int probe_what_waits(const struct autoprobe_record *done)
 		return -errno;
 	mine = fds[0];
 	for (char **address = devices; address && *address; address++) {
-		if (!is_unbound(*address))
+		if (!probe_is_unbound(*address))
 			continue;
 		if (!strv_contains(done->devices, *address)) {
 			probe(*address, NULL, fds[1]);
