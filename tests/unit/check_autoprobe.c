@@ -2,6 +2,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "daemon/manager.h"
 #include "daemon/options.h"
 #include "daemon/put-back.h"
+#include "daemon/sysfs-machine.h"
 #include "tests/unit/fake-sysfs.h"
 
 #define OLD "0000:01:00.0"
@@ -75,6 +77,17 @@ static bool has_record(void)
 	return autoprobe_record_exists(dir);
 }
 
+/* With OLD in it, and drivers. */
+static void make_record(const char *drivers)
+{
+	_cleanup_free_ char *text = NULL;
+	uint64_t inode;
+
+	ck_assert_int_eq(sysfs_device_inode(OLD, &inode), 0);
+	text = strf("[autoprobe]\ndevice=" OLD " %" PRIu64 "\n%s", inode, drivers);
+	fake_file(text, "run/autoprobe");
+}
+
 static void make_new(const char *driver)
 {
 	fake_group(2, "DMA");
@@ -87,9 +100,11 @@ START_TEST(record_is_read_as_written)
 {
 	struct autoprobe_record record = {}, again;
 
+	make_new(NULL);
 	ck_assert_int_eq(autoprobe_record_read(dir, &again), -ENOENT);
 	ck_assert_int_eq(autoprobe_record_add(&record.devices, OLD), 0);
 	ck_assert_int_eq(autoprobe_record_add(&record.devices, NEW), 0);
+	ck_assert_int_eq(autoprobe_record_add(&record.devices, BOUND), 0); /* has gone */
 	ck_assert_int_eq(autoprobe_record_add(&record.devices, OLD), 0);
 	ck_assert_int_eq(autoprobe_record_add(&record.drivers, "Some driver"), 0);
 	/* Would not come back as it is: better none. */
@@ -111,10 +126,30 @@ START_TEST(record_is_read_as_written)
 }
 END_TEST
 
+/* While nobody looked: it still waits, and where there is none the next one will. */
+START_TEST(record_of_a_device_that_was_exchanged)
+{
+	static const char path[] = "bus/pci/devices/" OLD;
+	_cleanup_free_ char *link = strf("%s/%s", fake_sysfs_root(), path);
+	struct autoprobe_record record;
+
+	make_record("");
+	ck_assert_int_eq(unlink(link), 0);
+	for (int i = 0; i < 2; i++) {
+		if (i)
+			fake_link("bus/pci/drivers/nvme", path);
+		ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+		ck_assert(!record.devices);
+		autoprobe_record_clear(&record);
+	}
+}
+END_TEST
+
 START_TEST(record_of_somebody_else)
 {
-	static const char *const bad[] = { "[autoprobe]\ndevice=../../etc\n", "[autoprobe]\ndriver=a/b\n",
-					   "[autoprobe]\nother=1\n", "[other]\ndevice=" OLD "\n" };
+	static const char *const bad[] = { "[autoprobe]\ndevice=../../etc 1\n", "[autoprobe]\ndevice=" OLD "\n",
+					   "[autoprobe]\ndevice=" OLD " 1a\n", "[autoprobe]\ndriver=a/b\n",
+					   "[autoprobe]\nother=1\n", "[other]\ndriver=nvme\n" };
 	struct autoprobe_record record;
 
 	fake_file(bad[_i], "run/autoprobe");
@@ -138,7 +173,7 @@ END_TEST
 START_TEST(put_back_gives_what_waits_to_its_drivers)
 {
 	fake_file("0\n", "bus/pci/drivers_autoprobe");
-	fake_file("[autoprobe]\ndevice=" OLD "\ndriver=e1000e\n", "run/autoprobe");
+	make_record("driver=e1000e\n");
 	make_new(NULL);
 	fake_group(3, "DMA");
 	fake_device(BOUND, 3, "e1000e");
@@ -276,7 +311,7 @@ START_TEST(off_by_a_daemon_that_was_killed)
 	struct manager m;
 
 	fake_file("0\n", "bus/pci/drivers_autoprobe");
-	fake_file("[autoprobe]\ndevice=" OLD "\ndriver=e1000e\n", "run/autoprobe");
+	make_record("driver=e1000e\n");
 	begin(&m);
 	autoprobe_update(&m);
 	ck_assert(autoprobe_is_on(&m));
@@ -300,7 +335,7 @@ START_TEST(left_by_a_daemon_that_was_killed)
 	struct manager m;
 
 	fake_file(_i ? "1\n" : "0\n", "bus/pci/drivers_autoprobe");
-	fake_file("[autoprobe]\ndevice=" OLD "\ndriver=e1000e\ndriver=nvme\n", "run/autoprobe");
+	make_record("driver=e1000e\ndriver=nvme\n");
 	make_new(NULL);
 	begin(&m);
 	m.settings.gate_autoprobe = false;
@@ -660,7 +695,8 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, record_is_read_as_written);
-	tcase_add_loop_test(tc, record_of_somebody_else, 0, 4);
+	tcase_add_test(tc, record_of_a_device_that_was_exchanged);
+	tcase_add_loop_test(tc, record_of_somebody_else, 0, 6);
 	tcase_add_test(tc, put_back_of_nothing);
 	tcase_add_test(tc, put_back_gives_what_waits_to_its_drivers);
 	tcase_add_test(tc, put_back_of_a_record_that_cannot_be_read);
