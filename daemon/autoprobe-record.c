@@ -1,11 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 #include <errno.h>
+#include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/autoprobe-record.h"
 #include "daemon/state-file.h"
+#include "daemon/sysfs-machine.h"
 #include "daemon/util.h"
 
 #define FILE_NAME "autoprobe"
@@ -48,11 +50,20 @@ static bool is_plain(const char *name)
 	return length > 0 && length <= NAME_LENGTH_MAX && name[0] != ' ' && name[length - 1] != ' ';
 }
 
-static void write_names(FILE *f, const char *key, char *const *names)
+static void write_devices(FILE *f, char *const *addresses)
+{
+	uint64_t inode;
+
+	for (; addresses && *addresses; addresses++)
+		if (sysfs_device_inode(*addresses, &inode) >= 0)
+			fprintf(f, "device=%s %" PRIu64 "\n", *addresses, inode);
+}
+
+static void write_drivers(FILE *f, char *const *names)
 {
 	for (; names && *names; names++)
 		if (is_plain(*names))
-			fprintf(f, "%s=%s\n", key, *names);
+			fprintf(f, "driver=%s\n", *names);
 }
 
 static void write_body(FILE *f, const void *data)
@@ -60,8 +71,8 @@ static void write_body(FILE *f, const void *data)
 	const struct autoprobe_record *record = data;
 
 	fputs("[autoprobe]\n", f);
-	write_names(f, "device", record->devices);
-	write_names(f, "driver", record->drivers);
+	write_devices(f, record->devices);
+	write_drivers(f, record->drivers);
 }
 
 int autoprobe_record_write(const char *dir, const struct autoprobe_record *record)
@@ -81,16 +92,33 @@ struct reader {
 	size_t n;
 };
 
+/* "ADDRESS INODE"; a device that is not there any more is left out. */
+static int take_device(struct autoprobe_record *record, const char *value)
+{
+	const char *space = strchr(value, ' ');
+	_cleanup_free_ char *address = space ? strndup(value, (size_t)(space - value)) : NULL;
+	uint64_t inode, wanted;
+	char *end;
+
+	if (!address || !address_is_valid(address) || space[1] < '0' || space[1] > '9')
+		return -EINVAL;
+	wanted = strtoull(space + 1, &end, 10);
+	if (*end)
+		return -EINVAL;
+	if (sysfs_device_inode(address, &inode) < 0 || inode != wanted)
+		return 0;
+	return strv_add(&record->devices, address);
+}
+
 static int on_key(void *userdata, const char *section, const char *key, const char *value)
 {
 	struct reader *reader = userdata;
-	bool device = strcmp(key, "device") == 0;
 
 	if (strcmp(section, "autoprobe") != 0 || reader->n++ >= NAMES_MAX)
 		return 0;
-	if (device ? !address_is_valid(value) : strcmp(key, "driver") != 0 || strchr(value, '/'))
-		return 0;
-	return strv_add(device ? &reader->record->devices : &reader->record->drivers, value) >= 0;
+	if (strcmp(key, "device") == 0)
+		return take_device(reader->record, value) >= 0;
+	return strcmp(key, "driver") == 0 && !strchr(value, '/') && strv_add(&reader->record->drivers, value) >= 0;
 }
 
 int autoprobe_record_read(const char *dir, struct autoprobe_record *ret)

@@ -8,7 +8,8 @@
  * What has been dealt with since drivers_autoprobe was switched off: devices
  * that were let through, and drivers whose devices were looked for. It is there
  * as long as that is off by the daemon's doing, in a file, so that whoever puts
- * it back knows what still waits, also when the daemon was killed.
+ * it back knows what still waits, also when the daemon was killed. The file
+ * tells which device it was at each address: another one there still waits.
  */
 struct autoprobe_record {
 	char **devices, **drivers;

@@ -131,9 +131,9 @@ static void on_probe_ended(void *userdata, const char *address, const char *driv
 			(void)autoprobe_record_remove(record_dir);
 		return;
 	}
-	if (deferred)
+	if (address && deferred)
 		note_deferred(m, address);
-	else if (!driver)
+	else if (address && !driver)
 		note_done(autoprobe, &autoprobe->done.devices, address);
 	if (driver && !probes_pending(autoprobe->probes, NULL, driver) && sysfs_driver_exists(driver))
 		note_done(autoprobe, &autoprobe->done.drivers, driver);
@@ -179,7 +179,7 @@ void autoprobe_device_came(struct manager *m, const char *address, bool news)
 		/* What is behind a bridge comes with its driver, as some groups do; with no IOMMU there is no policy. */
 		autoprobe_let_through(m, address);
 	} else {
-		gate_hold(m, address);
+		gate_hold(m, address, news);
 	}
 }
 
@@ -188,6 +188,7 @@ void autoprobe_device_went(struct manager *m, const char *address)
 	if (!autoprobe_is_on(m))
 		return;
 	gate_forget(m, address);
+	probes_forget(m->autoprobe->probes, address);
 	autoprobe_record_drop(m->autoprobe->deferred, address);
 	note_not_done(m->autoprobe, m->autoprobe->done.devices, address);
 }

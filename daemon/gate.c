@@ -211,10 +211,10 @@ static int on_look(sd_event_source *s, void *userdata)
 	return 0;
 }
 
-void gate_hold(struct manager *m, const char *address)
+void gate_hold(struct manager *m, const char *address, bool news)
 {
 	/* The module has a time-out of its own for what is not on the list; here nobody would think of it again. */
-	if (!note(m, address, true))
+	if (!note(m, address, news))
 		autoprobe_let_through(m, address);
 }
 

@@ -19,8 +19,11 @@ void gate_stop(struct manager *m);
 /* Arms or disarms as settings, mode and the module's presence ask for. To be called when one of these has changed. */
 void gate_update(struct manager *m);
 
-/* With Gate=autoprobe: a device that has come is held until its group has settled; whether it is; one has gone; all may go. */
-void gate_hold(struct manager *m, const char *address);
+/*
+ * With Gate=autoprobe: a device that has come is held until its group has settled, anew where that is NEWS; whether
+ * it is held; one has gone; all may go.
+ */
+void gate_hold(struct manager *m, const char *address, bool news);
 bool gate_holds(const struct manager *m, const char *address);
 void gate_forget(struct manager *m, const char *address);
 void gate_let_all_through(struct manager *m);

@@ -68,6 +68,11 @@ int options_parse(int argc, char **argv, struct options *ret, int *ret_status)
 			*ret_status = 2;
 			return 1;
 		}
+	if (ret->put_back && (ret->once || ret->config)) {
+		fputs("iommu-policyd: --put-back goes with no other option (see --help)\n", stderr);
+		*ret_status = 2;
+		return 1;
+	}
 	if (optind < argc) {
 		fprintf(stderr, "iommu-policyd: unexpected argument '%s' (see --help)\n", argv[optind]);
 		*ret_status = 2;

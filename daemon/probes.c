@@ -19,7 +19,7 @@
 struct probe {
 	struct probe *next;
 	struct probes *probes;
-	char *address;
+	char *address; /* NULL: it has gone */
 	char *driver; /* NULL: whichever takes it */
 	bool running, late;
 	sd_event_source *child, *deadline;
@@ -36,11 +36,11 @@ struct probes {
 
 /* -- the process -------------------------------------------------------------- */
 
-static bool is_bound(const char *address)
+bool probe_is_unbound(const char *address)
 {
 	_cleanup_free_ char *driver = NULL;
 
-	return sysfs_device_driver(address, &driver) < 0 || driver;
+	return sysfs_device_driver(address, &driver) >= 0 && !driver;
 }
 
 /*
@@ -54,10 +54,10 @@ static int bind_to_any(const char *address)
 	_cleanup_strv_ char **drivers = NULL;
 	int r = sysfs_list_drivers(&drivers), deferred = 0;
 
-	for (char **driver = drivers; r >= 0 && driver && *driver && !is_bound(address); driver++)
+	for (char **driver = drivers; r >= 0 && driver && *driver && probe_is_unbound(address); driver++)
 		if (sysfs_bind(address, *driver) == -EAGAIN)
 			deferred = -EAGAIN;
-	return is_bound(address) ? 0 : deferred;
+	return probe_is_unbound(address) ? deferred : 0;
 }
 
 _Noreturn void probe_child(const char *address, const char *driver, int keep_fd, bool look)
@@ -125,7 +125,7 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 	bool deferred = si->si_code == CLD_EXITED && si->si_status == PROBE_DEFERRED;
 
 	(void)s;
-	log_debug("%s: %s by %s", probe->address,
+	log_debug("%s: %s by %s", probe->address ? probe->address : "A device that has gone",
 		  deferred			? "put off" :
 		  si->si_status == EXIT_SUCCESS ? "probed" :
 						  "not taken",
@@ -176,10 +176,17 @@ static int on_work(sd_event_source *s, void *userdata)
 	(void)s;
 	for (struct probe *probe = probes->first, *next; probe && probes->n_running < RUNNING_MAX; probe = next) {
 		next = probe->next;
-		if (!probe->running)
+		if (!probe->running && !probe->address)
+			probe_ended(probe, false);
+		else if (!probe->running)
 			start(probes, probe);
 	}
 	return 0;
+}
+
+static bool is_of(const struct probe *probe, const char *address)
+{
+	return probe->address && strcmp(probe->address, address) == 0;
 }
 
 void probes_ask(struct probes *probes, const char *address, const char *driver)
@@ -187,7 +194,7 @@ void probes_ask(struct probes *probes, const char *address, const char *driver)
 	struct probe **last = &probes->first, *probe;
 
 	for (; *last; last = &(*last)->next)
-		if (!(*last)->running && strcmp((*last)->address, address) == 0 &&
+		if (!(*last)->running && is_of(*last, address) &&
 		    strcmp(strempty((*last)->driver), strempty(driver)) == 0)
 			return;
 	probe = calloc(1, sizeof(*probe));
@@ -208,10 +215,20 @@ void probes_ask(struct probes *probes, const char *address, const char *driver)
 bool probes_pending(const struct probes *probes, const char *address, const char *driver)
 {
 	for (const struct probe *probe = probes->first; probe; probe = probe->next)
-		if (!probe->late && (!address || (!probe->driver && strcmp(probe->address, address) == 0)) &&
+		if (!probe->late && (!address || (!probe->driver && is_of(probe, address))) &&
 		    (!driver || strcmp(strempty(probe->driver), driver) == 0))
 			return true;
 	return false;
+}
+
+void probes_forget(struct probes *probes, const char *address)
+{
+	for (struct probe *probe = probes->first; probe; probe = probe->next)
+		if (is_of(probe, address)) {
+			free(probe->address);
+			probe->address = NULL;
+			wake(probes);
+		}
 }
 
 struct probes *probes_new(sd_event *event, probes_handler handler, void *userdata)

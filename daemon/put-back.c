@@ -27,13 +27,6 @@ static void probe(const char *address, const char *driver, int keep_fd)
 		probe_cannot_start(address, errno);
 }
 
-static bool is_unbound(const char *address)
-{
-	_cleanup_free_ char *driver = NULL;
-
-	return sysfs_device_driver(address, &driver) >= 0 && !driver;
-}
-
 /* Waits for the children, each of which has the other end of the pipe as long as it lives. */
 static void wait_for(int fd)
 {
@@ -50,6 +43,7 @@ static int probe_what_waits(const struct autoprobe_record *done)
 	_cleanup_close_ int mine = -1;
 	size_t n = 0;
 	int fds[2], r;
+	bool offered;
 
 	if ((r = sysfs_list_devices(&devices)) < 0 || (r = sysfs_list_drivers(&drivers)) < 0)
 		return r;
@@ -57,21 +51,25 @@ static int probe_what_waits(const struct autoprobe_record *done)
 		return -errno;
 	mine = fds[0];
 	for (char **address = devices; address && *address; address++) {
-		if (!is_unbound(*address))
+		if (!probe_is_unbound(*address))
 			continue;
 		if (!strv_contains(done->devices, *address)) {
 			probe(*address, NULL, fds[1]);
 			n++;
 			continue;
 		}
+		offered = false;
 		for (char **driver = drivers; driver && *driver; driver++)
-			if (!strv_contains(done->drivers, *driver))
+			if (!strv_contains(done->drivers, *driver)) {
 				probe(*address, *driver, fds[1]);
+				offered = true;
+			}
+		n += offered;
 	}
 	close(fds[1]);
 	wait_for(mine);
-	log_notice("Gate=autoprobe has ended: the kernel gives devices to their drivers by itself again; %zu that "
-		   "waited were given to theirs", n);
+	log_notice("Gate=autoprobe has ended: the kernel gives devices to their drivers by itself again; %zu "
+		   "without one were offered to theirs", n);
 	return 0;
 }
 

@@ -102,3 +102,16 @@ int sysfs_list_devices(char ***ret)
 		strv_sort(*ret);
 	return r;
 }
+
+int sysfs_device_inode(const char *address, uint64_t *ret)
+{
+	_cleanup_free_ char *path = strf("%s/bus/pci/devices/%s", sysfs_root, address);
+	struct stat st;
+
+	if (!path)
+		return -ENOMEM;
+	if (stat(path, &st) < 0)
+		return -errno;
+	*ret = st.st_ino;
+	return 0;
+}

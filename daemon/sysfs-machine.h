@@ -3,6 +3,7 @@
 #define DAEMON_SYSFS_MACHINE_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 /* What /sys tells of the machine as a whole. Questions to which there is no answer are answered with no. */
 
@@ -35,5 +36,11 @@ int sysfs_list_deferred(char ***ret);
 
 /* The addresses of all PCI devices, sorted. */
 int sysfs_list_devices(char ***ret);
+
+/*
+ * The inode of a device's folder, which no other device gets, be it of the same
+ * kind and in the same place (kernfs_ino(), but for 32 bits). -ENOENT: no device.
+ */
+int sysfs_device_inode(const char *address, uint64_t *ret);
 
 #endif

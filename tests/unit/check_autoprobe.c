@@ -2,6 +2,7 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -15,6 +16,7 @@
 #include "daemon/manager.h"
 #include "daemon/options.h"
 #include "daemon/put-back.h"
+#include "daemon/sysfs-machine.h"
 #include "tests/unit/fake-sysfs.h"
 
 #define OLD "0000:01:00.0"
@@ -75,6 +77,17 @@ static bool has_record(void)
 	return autoprobe_record_exists(dir);
 }
 
+/* With OLD in it, and drivers. */
+static void make_record(const char *drivers)
+{
+	_cleanup_free_ char *text = NULL;
+	uint64_t inode;
+
+	ck_assert_int_eq(sysfs_device_inode(OLD, &inode), 0);
+	text = strf("[autoprobe]\ndevice=" OLD " %" PRIu64 "\n%s", inode, drivers);
+	fake_file(text, "run/autoprobe");
+}
+
 static void make_new(const char *driver)
 {
 	fake_group(2, "DMA");
@@ -87,9 +100,11 @@ START_TEST(record_is_read_as_written)
 {
 	struct autoprobe_record record = {}, again;
 
+	make_new(NULL);
 	ck_assert_int_eq(autoprobe_record_read(dir, &again), -ENOENT);
 	ck_assert_int_eq(autoprobe_record_add(&record.devices, OLD), 0);
 	ck_assert_int_eq(autoprobe_record_add(&record.devices, NEW), 0);
+	ck_assert_int_eq(autoprobe_record_add(&record.devices, BOUND), 0); /* has gone */
 	ck_assert_int_eq(autoprobe_record_add(&record.devices, OLD), 0);
 	ck_assert_int_eq(autoprobe_record_add(&record.drivers, "Some driver"), 0);
 	/* Would not come back as it is: better none. */
@@ -111,10 +126,30 @@ START_TEST(record_is_read_as_written)
 }
 END_TEST
 
+/* While nobody looked: it still waits, and where there is none the next one will. */
+START_TEST(record_of_a_device_that_was_exchanged)
+{
+	static const char path[] = "bus/pci/devices/" OLD;
+	_cleanup_free_ char *link = strf("%s/%s", fake_sysfs_root(), path);
+	struct autoprobe_record record;
+
+	make_record("");
+	ck_assert_int_eq(unlink(link), 0);
+	for (int i = 0; i < 2; i++) {
+		if (i)
+			fake_link("bus/pci/drivers/nvme", path);
+		ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+		ck_assert(!record.devices);
+		autoprobe_record_clear(&record);
+	}
+}
+END_TEST
+
 START_TEST(record_of_somebody_else)
 {
-	static const char *const bad[] = { "[autoprobe]\ndevice=../../etc\n", "[autoprobe]\ndriver=a/b\n",
-					   "[autoprobe]\nother=1\n", "[other]\ndevice=" OLD "\n" };
+	static const char *const bad[] = { "[autoprobe]\ndevice=../../etc 1\n", "[autoprobe]\ndevice=" OLD "\n",
+					   "[autoprobe]\ndevice=" OLD " 1a\n", "[autoprobe]\ndriver=a/b\n",
+					   "[autoprobe]\nother=1\n", "[other]\ndriver=nvme\n" };
 	struct autoprobe_record record;
 
 	fake_file(bad[_i], "run/autoprobe");
@@ -138,7 +173,7 @@ END_TEST
 START_TEST(put_back_gives_what_waits_to_its_drivers)
 {
 	fake_file("0\n", "bus/pci/drivers_autoprobe");
-	fake_file("[autoprobe]\ndevice=" OLD "\ndriver=e1000e\n", "run/autoprobe");
+	make_record("driver=e1000e\n");
 	make_new(NULL);
 	fake_group(3, "DMA");
 	fake_device(BOUND, 3, "e1000e");
@@ -276,7 +311,7 @@ START_TEST(off_by_a_daemon_that_was_killed)
 	struct manager m;
 
 	fake_file("0\n", "bus/pci/drivers_autoprobe");
-	fake_file("[autoprobe]\ndevice=" OLD "\ndriver=e1000e\n", "run/autoprobe");
+	make_record("driver=e1000e\n");
 	begin(&m);
 	autoprobe_update(&m);
 	ck_assert(autoprobe_is_on(&m));
@@ -300,7 +335,7 @@ START_TEST(left_by_a_daemon_that_was_killed)
 	struct manager m;
 
 	fake_file(_i ? "1\n" : "0\n", "bus/pci/drivers_autoprobe");
-	fake_file("[autoprobe]\ndevice=" OLD "\ndriver=e1000e\ndriver=nvme\n", "run/autoprobe");
+	make_record("driver=e1000e\ndriver=nvme\n");
 	make_new(NULL);
 	begin(&m);
 	m.settings.gate_autoprobe = false;
@@ -492,6 +527,26 @@ START_TEST(time_is_over)
 }
 END_TEST
 
+/* Announced again by udevadm trigger it has not come anew. */
+START_TEST(time_goes_on)
+{
+	struct manager m;
+
+	begin(&m);
+	m.settings.gate_timeout_usec = USEC_PER_SEC;
+	autoprobe_update(&m);
+	make_new(NULL);
+	see(&m, NEW)->group->waiting = true;
+	autoprobe_device_came(&m, NEW, true);
+	usleep(USEC_PER_SEC);
+	autoprobe_device_came(&m, NEW, false);
+	gate_look(&m);
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", NEW);
+	end(&m);
+}
+END_TEST
+
 START_TEST(bridge_does_not_wait)
 {
 	struct manager m;
@@ -575,6 +630,63 @@ START_TEST(driver_that_comes_during_a_probe)
 }
 END_TEST
 
+/* The end of its probe is none of that of the one which is there now. */
+START_TEST(device_that_went_during_a_probe)
+{
+	_cleanup_free_ char *probe = make_slow("bus/pci/drivers_probe");
+	struct autoprobe_record record;
+	struct manager m;
+	struct group *group;
+
+	begin(&m);
+	autoprobe_update(&m);
+	make_new(NULL);
+	group = see(&m, NEW)->group;
+	autoprobe_let_through(&m, NEW);
+	while (!has_children())
+		ck_assert_int_ge(sd_event_run(m.event, 0), 0);
+	autoprobe_device_went(&m, NEW);
+	autoprobe_device_came(&m, NEW, true);
+	let_go(&m, probe);
+	ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+	ck_assert(!strv_contains(record.devices, NEW));
+	autoprobe_record_clear(&record);
+	group->decided = true;
+	gate_look(&m);
+	let_go(&m, probe);
+	ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+	ck_assert(strv_contains(record.devices, NEW));
+	autoprobe_record_clear(&record);
+	end(&m);
+}
+END_TEST
+
+/* Nor is what has not begun about that one. */
+START_TEST(device_that_went_before_its_probe)
+{
+	struct autoprobe_record record;
+	struct manager m;
+
+	begin(&m);
+	autoprobe_update(&m);
+	see(&m, OLD);
+	fake_driver("igb");
+	autoprobe_driver_came(&m, "igb");
+	make_new(NULL);
+	see(&m, NEW);
+	autoprobe_let_through(&m, NEW);
+	autoprobe_device_went(&m, OLD);
+	autoprobe_device_went(&m, NEW);
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", "");
+	ck_assert_content("bus/pci/drivers/igb/bind", "");
+	ck_assert_int_eq(autoprobe_record_read(dir, &record), 0);
+	ck_assert(strv_contains(record.drivers, "igb"));
+	autoprobe_record_clear(&record);
+	end(&m);
+}
+END_TEST
+
 static Suite *suite(void)
 {
 	Suite *s = suite_create("autoprobe");
@@ -583,7 +695,8 @@ static Suite *suite(void)
 	tcase_add_checked_fixture(tc, setup, teardown);
 	tcase_set_timeout(tc, 60);
 	tcase_add_test(tc, record_is_read_as_written);
-	tcase_add_loop_test(tc, record_of_somebody_else, 0, 4);
+	tcase_add_test(tc, record_of_a_device_that_was_exchanged);
+	tcase_add_loop_test(tc, record_of_somebody_else, 0, 6);
 	tcase_add_test(tc, put_back_of_nothing);
 	tcase_add_test(tc, put_back_gives_what_waits_to_its_drivers);
 	tcase_add_test(tc, put_back_of_a_record_that_cannot_be_read);
@@ -600,9 +713,12 @@ static Suite *suite(void)
 	tcase_add_test(tc, device_that_the_kernel_would_ask_again);
 	tcase_add_test(tc, device_that_went_is_not_probed);
 	tcase_add_loop_test(tc, time_is_over, 0, 2);
+	tcase_add_test(tc, time_goes_on);
 	tcase_add_test(tc, bridge_does_not_wait);
 	tcase_add_test(tc, driver_that_is_loaded_later);
 	tcase_add_test(tc, driver_that_comes_during_a_probe);
+	tcase_add_test(tc, device_that_went_during_a_probe);
+	tcase_add_test(tc, device_that_went_before_its_probe);
 	suite_add_tcase(s, tc);
 	return s;
 }

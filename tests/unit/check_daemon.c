@@ -2,12 +2,14 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "daemon/fence.h"
 #include "daemon/inventory.h"
 #include "daemon/log.h"
+#include "daemon/options.h"
 #include "daemon/record.h"
 #include "daemon/settings.h"
 #include "daemon/sysfs-virtual.h"
@@ -33,6 +35,37 @@ START_TEST(address_valid)
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
 		ck_assert_msg(address_is_valid(table[i].text) == table[i].valid, "%s", table[i].text);
+}
+END_TEST
+
+START_TEST(command_line)
+{
+	static const struct {
+		const char *words[3];
+		int status; /* -1: it goes on */
+	} table[] = {
+		{ { NULL }, -1 },
+		{ { "--put-back" }, -1 },
+		{ { "--once", "--config=/dev/null" }, -1 },
+		{ { "--put-back", "--once" }, 2 },
+		{ { "--config=/dev/null", "--put-back" }, 2 },
+		{ { "--version" }, 0 },
+		{ { "--nonsense" }, 2 },
+		{ { "nonsense" }, 2 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		char *argv[ARRAY_LEN(table[i].words) + 2] = { (char *)"iommu-policyd" };
+		struct options options;
+		int argc = 1, status;
+
+		for (; table[i].words[argc - 1]; argc++)
+			argv[argc] = (char *)table[i].words[argc - 1];
+		optind = 0; /* from the beginning, getopt(3) */
+		if (!options_parse(argc, argv, &options, &status))
+			status = -1;
+		ck_assert_msg(status == table[i].status, "%zu: %d", i, status);
+	}
 }
 END_TEST
 
@@ -467,6 +500,7 @@ int main(void)
 	log_set_max_level(LOG_EMERG);
 	tcase_add_checked_fixture(tc, fake_sysfs_make, fake_sysfs_remove);
 	tcase_add_test(tc, address_valid);
+	tcase_add_test(tc, command_line);
 	tcase_add_test(tc, device_attributes);
 	tcase_add_test(tc, virtual_functions);
 	tcase_add_test(tc, device_garbage);
