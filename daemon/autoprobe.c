@@ -447,7 +447,9 @@ void autoprobe_start(struct manager *m)
 void autoprobe_started(struct manager *m)
 {
 	autoprobe_resync(m);
-	autoprobe_update(m);
+	/* What was left aside was told already. */
+	if (!is_wanted(m))
+		set(m, false);
 }
 
 void autoprobe_stop(struct manager *m)
