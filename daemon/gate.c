@@ -328,6 +328,8 @@ void gate_refused(struct manager *m, uint32_t seq, int error)
 		m->gate->armed = false;
 		if (error == -EBUSY)
 			module_send(m, &request); /* whose is it? */
+		else if (error == -ESHUTDOWN)
+			log_debug("The kernel module's gate is not armed: the module is about to go");
 		else
 			log_warning("The kernel module's gate cannot be armed; devices that are plugged in meet "
 				    "their drivers first: %s", strerror(-error));

@@ -36,6 +36,8 @@
  * first alone would be another than that about all.
  */
 #define PLUG_SETTLE_USEC (30 * USEC_PER_MSEC)
+/* As long as the unit's TimeoutStartSec=. */
+#define START_USEC (10 * USEC_PER_SEC)
 #define LOCK_FILE RUN_DIR "/lock"
 
 static int on_queue(sd_event_source *s, void *userdata)
@@ -373,6 +375,9 @@ int manager_run(const struct options *options)
 	int r, status = EXIT_FAILURE;
 
 	log_set_console(options->once && isatty(STDERR_FILENO));
+	/* The start of the program, which a busy boot makes long, is not counted as its hanging. */
+	if (!options->once && !options->put_back)
+		sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu", (unsigned long long)START_USEC);
 	/* As the unit has it, which this is for where no unit starts it: by hand, and in the initramfs. */
 	if (surroundings_switched_off()) {
 		log_notice("iommu_policyd=off is on the kernel command line: nothing is done");
