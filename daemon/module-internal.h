@@ -18,7 +18,7 @@ struct module {
 	uint32_t seq;
 	uint32_t dump; /* number of the dump under way, 0: none */
 	bool dump_again;
-	bool lost;      /* answers, of which nobody knows whose */
+	bool lost; /* answers, of which nobody knows whose */
 	bool forbidden; /* it does not serve us */
 };
 

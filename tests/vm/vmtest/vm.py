@@ -252,12 +252,25 @@ class VM:
             return error.kind != 'DeviceNotFound'
         return True
 
+    def _deleted(self, name: str, button: str, mark: int,
+                 deadline: float) -> None:
+        """Waits until it is gone; pciehp ignores a button that is pressed
+        while it switches the slot, so that of `button` is pressed again."""
+        while True:
+            try:
+                self.machine.qmp.wait_event('DEVICE_DELETED', mark,
+                                            PRESS_AGAIN, device=name)
+                return
+            except TimeoutError:
+                if time.monotonic() > deadline:
+                    raise
+                self._press(button)
+
     def unplug(self, *names: str, timeout: float = 60) -> None:
         """Asks the guest to let devices go and waits until they are gone.
 
         Of a card with several functions name them all: the request takes the
-        whole slot out. It is the press of a button, and pciehp ignores one
-        while it switches the slot, so it is repeated.
+        whole slot out.
         """
         # Until 6.2 nvme gives its memory back at the last close of its disk,
         # and faults where the device has left its IOMMU by then.
@@ -270,15 +283,13 @@ class VM:
         for name in names:
             device = self._plugged[name]
             slots.setdefault((device.bus, device.slot), name)
-        for name in slots.values():
-            while self._press(name):
-                try:
-                    self.machine.qmp.wait_event('DEVICE_DELETED', mark,
-                                                PRESS_AGAIN, device=name)
-                except TimeoutError:
-                    if time.monotonic() > deadline:
-                        raise
+        pressed = {slot: name for slot, name in slots.items()
+                   if self._press(name)}
         for name in names:
+            device = self._plugged[name]
+            button = pressed.get((device.bus, device.slot))
+            if button:
+                self._deleted(name, button, mark, deadline)
             if self._plugged.pop(name).size_mb:
                 self.qmp('blockdev-del', node_name=f'disk-{name}')
 
