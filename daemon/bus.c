@@ -8,6 +8,7 @@
 #include "daemon/bus-told.h"
 #include "daemon/log.h"
 #include "daemon/policy-store.h"
+#include "daemon/resume.h"
 
 #define GROUP_PREFIX BUS_ROOT "/group"
 #define DEVICE_PREFIX BUS_ROOT "/device"
@@ -385,6 +386,7 @@ static int connect_bus(struct manager *m)
 	    (r = sd_bus_request_name_async(m->bus, NULL, BUS_NAME,
 					   SD_BUS_NAME_ALLOW_REPLACEMENT | SD_BUS_NAME_REPLACE_EXISTING, on_name,
 					   m)) < 0 ||
+	    (r = resume_watch_bus(m)) < 0 ||
 	    (r = sd_bus_attach_event(m->bus, m->event, BUS_PRIORITY)) < 0) {
 		log_debug("Cannot join the bus: %s", strerror(-r));
 		disconnect(m);

@@ -11,6 +11,7 @@
 #include "daemon/leftover.h"
 #include "daemon/log.h"
 #include "daemon/module.h"
+#include "daemon/options.h"
 #include "daemon/owner.h"
 #include "daemon/way.h"
 #include "daemon/worker.h"
@@ -260,6 +261,19 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 		set_compliant(m, group, lacking ? reason : NULL);
 		return;
 	}
+	if (surroundings_prevent(&m->surroundings)) {
+		_cleanup_free_ char *why = strf("%s (%s)", m->surroundings.found, m->surroundings.remedy);
+
+		engine_set_state(m, group, STATE_REFUSED, PROBLEM_KERNEL_REFUSED, strempty(why));
+		decided_first_time(group);
+		return;
+	}
+	/* In an initramfs nothing is in use yet, the root disk included, and so nothing would be spared. */
+	if (m->options->types_only && way_concerns_drivers(group)) {
+		engine_set_state(m, group, STATE_PENDING, PROBLEM_NONE, "left to the service, which knows what is in use");
+		decided_first_time(group);
+		return;
+	}
 	drifted = !changed && group->applied == group->decision.target &&
 		  (group->type != group->decision.target || group->drifted || group->state == STATE_COMPLIANT);
 	/* Where a change would be tried at once, the worker finds the same before it touches anything, and who it is. */
@@ -447,9 +461,24 @@ static void finish_recovery(struct manager *m, struct group *group, const struct
 	manager_queue_group(m, group->id, leftover_is_there(group) ? 0 : again);
 }
 
+/* Whether the group has a device that the transaction knows nothing of. */
+static bool has_joined(const struct group *group, const struct transaction *t)
+{
+	for (size_t i = 0; i < group->n_devices; i++) {
+		bool known = false;
+
+		for (size_t j = 0; j < t->n_devices && !known; j++)
+			known = strcmp(group->devices[i]->address, t->devices[j].address) == 0;
+		if (!known)
+			return true;
+	}
+	return false;
+}
+
 void engine_finished(struct manager *m, struct group *group, const struct transaction *t, const struct outcome *outcome,
 		     uint64_t duration_usec)
 {
+	bool joined = false;
 	unsigned again;
 
 	if (group->worker) { /* late: the worker is still there */
@@ -480,6 +509,16 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 	if (group_refresh(group) == -ENODEV) {
 		log_group(LOG_NOTICE, group->id, "it went while its type was being changed: %s", outcome->reason);
 		return; /* the removal's own event is on its way */
+	}
+	/*
+	 * Behind a virtio-iommu the next device joins with its driver: its event is queued, or still to come. The
+	 * worker saw it (ESTALE), or the kernel refused the type of a group of which one device is bound.
+	 */
+	if (outcome->result != RESULT_DONE) {
+		manager_find_members(m, group);
+		joined = has_joined(group, t);
+		if (joined)
+			again |= TRIGGER_PLUGGED;
 	}
 	bus_group_changed(m, group);
 	bus_devices_changed(m, group);
@@ -519,7 +558,7 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 		set_drifted(m, group);
 		decided_first_time(group);
 	} else if ((again & (TRIGGER_PLUGGED | TRIGGER_LEFT)) &&
-		   (outcome->error == ESTALE || outcome->error == ENODEV || outcome->error == ENOENT)) {
+		   (joined || outcome->error == ESTALE || outcome->error == ENODEV || outcome->error == ENOENT)) {
 		/* Devices came or went meanwhile, which is no failure: for those that are there now it is done again. */
 		manager_queue_group(m, group->id, again);
 	} else if (outcome->result == RESULT_FAILED && outcome->again) {

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "daemon/autoprobe.h"
 #include "daemon/failpoint.h"
 #include "daemon/gate.h"
 #include "daemon/log.h"
@@ -31,6 +32,7 @@ struct held {
 	uint64_t since_usec; /* CLOCK_MONOTONIC */
 	uint64_t asked_usec; /* for its release, 0: not yet */
 	uint64_t cookie; /* of that */
+	bool late; /* without the module: its time is over, and that was told */
 };
 
 struct gate {
@@ -71,13 +73,15 @@ static void disarm(struct manager *m)
 
 void gate_update(struct manager *m)
 {
-	if (!module_is_there(m))
-		return;
-	if (is_wanted(m))
-		arm(m);
-	/* A gate that stays shut without the daemon also does so while it is being restarted. */
-	else if (!m->stopping || m->settings.gate_on_timeout != GATE_HOLD)
-		disarm(m);
+	if (module_is_there(m)) {
+		if (is_wanted(m))
+			arm(m);
+		/* A gate that stays shut without the daemon also does so while it is being restarted. */
+		else if (!m->stopping || m->settings.gate_on_timeout != GATE_HOLD)
+			disarm(m);
+	}
+	/* One is shut before the other is opened. */
+	autoprobe_update(m);
 }
 
 static struct held *find(struct gate *gate, const char *address)
@@ -90,38 +94,41 @@ static struct held *find(struct gate *gate, const char *address)
 
 static void forget(struct gate *gate, struct held *held)
 {
-	*held = gate->held[--gate->n_held];
+	/* In their order, in which they go to their drivers. */
+	memmove(held, held + 1, (size_t)(gate->held + --gate->n_held - held) * sizeof(*held));
 	if (gate->n_held == 0)
 		sd_event_source_set_enabled(gate->tick_source, SD_EVENT_OFF);
 }
 
-static void note(struct manager *m, const char *address, bool news)
+/* Whether it is on the list. */
+static bool note(struct manager *m, const char *address, bool news)
 {
 	struct gate *gate = m->gate;
 	struct held *held = find(gate, address);
 
 	/* A device that is announced is a new one, whatever was at that address before. */
 	if (held && !news)
-		return;
+		return true;
 	if (!held) {
 		struct held *grown = gate->n_held < HELD_MAX ?
 					     reallocarray(gate->held, gate->n_held + 1, sizeof(*held)) :
 					     NULL;
 
 		if (!grown) {
-			log_oom(); /* the gate's own time-out remains */
-			return;
+			log_oom();
+			return false;
 		}
 		gate->held = grown;
 		held = &grown[gate->n_held++];
 	}
 	*held = (struct held){ .since_usec = now_usec(CLOCK_MONOTONIC) };
-	memcpy(held->address, address, sizeof(held->address));
+	snprintf(held->address, sizeof(held->address), "%s", address);
 	if (gate->n_held == 1) {
 		sd_event_source_set_time_relative(gate->tick_source, TICK_USEC);
 		sd_event_source_set_enabled(gate->tick_source, SD_EVENT_ONESHOT);
 	}
 	gate_look(m);
+	return true;
 }
 
 /*
@@ -152,9 +159,37 @@ static void let_through(struct manager *m, struct held *held, uint64_t now)
 		.flags = IOMMU_POLICY_F_PROBE,
 	};
 
+	if (autoprobe_is_on(m)) {
+		autoprobe_let_through(m, held->address);
+		forget(m->gate, held);
+		return;
+	}
 	(void)failpoint("gate-let-through");
 	held->cookie = module_send(m, &request);
 	held->asked_usec = now;
+}
+
+static void on_timeout(struct manager *m, const char *address)
+{
+	unsigned long long seconds = m->settings.gate_timeout_usec / USEC_PER_SEC;
+
+	if (m->settings.gate_on_timeout == GATE_HOLD)
+		log_warning("%s has waited for its policy for %llu s and goes on waiting without a driver "
+			    "(GateOnTimeout=hold)", address, seconds);
+	else
+		log_warning("%s has waited for its policy for %llu s; the gate lets it through before that is applied",
+			    address, seconds);
+}
+
+/* The module has a clock of its own. */
+static bool has_waited_enough(struct manager *m, struct held *held, uint64_t now)
+{
+	if (!autoprobe_is_on(m) || now < held->since_usec + m->settings.gate_timeout_usec)
+		return false;
+	if (!held->late)
+		on_timeout(m, held->address);
+	held->late = true;
+	return m->settings.gate_on_timeout == GATE_OPEN;
 }
 
 static int on_look(sd_event_source *s, void *userdata)
@@ -163,15 +198,43 @@ static int on_look(sd_event_source *s, void *userdata)
 	uint64_t now = now_usec(CLOCK_MONOTONIC);
 
 	(void)s;
-	for (size_t i = 0; i < m->gate->n_held; i++) {
+	for (size_t i = 0; i < m->gate->n_held;) {
 		struct held *held = &m->gate->held[i];
+		size_t n = m->gate->n_held;
+		bool asked = held->asked_usec && now < held->asked_usec + ANSWER_USEC;
 
-		if (held->asked_usec && now < held->asked_usec + ANSWER_USEC)
-			continue;
-		if (is_settled(m, held, now))
+		if (!asked && (is_settled(m, held, now) || has_waited_enough(m, held, now)))
 			let_through(m, held, now);
+		/* Without the module it is forgotten at once. */
+		i += m->gate->n_held == n;
 	}
 	return 0;
+}
+
+void gate_hold(struct manager *m, const char *address, bool news)
+{
+	/* The module has a time-out of its own for what is not on the list; here nobody would think of it again. */
+	if (!note(m, address, news))
+		autoprobe_let_through(m, address);
+}
+
+bool gate_holds(const struct manager *m, const char *address)
+{
+	return find(m->gate, address);
+}
+
+void gate_forget(struct manager *m, const char *address)
+{
+	struct held *held = find(m->gate, address);
+
+	if (held)
+		forget(m->gate, held);
+}
+
+void gate_let_all_through(struct manager *m)
+{
+	while (m->gate->n_held)
+		let_through(m, m->gate->held, 0);
 }
 
 void gate_look(struct manager *m)
@@ -192,25 +255,13 @@ static int on_tick(sd_event_source *s, uint64_t usec, void *userdata)
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
-static void on_timeout(struct manager *m, const char *address)
-{
-	unsigned long long seconds = m->settings.gate_timeout_usec / USEC_PER_SEC;
-
-	if (m->settings.gate_on_timeout == GATE_HOLD)
-		log_warning("%s has waited for its policy for %llu s and goes on waiting without a driver "
-			    "(GateOnTimeout=hold)", address, seconds);
-	else
-		log_warning("%s has waited for its policy for %llu s; the gate lets it through before that is applied",
-			    address, seconds);
-}
-
 void gate_event(struct manager *m, const struct module_event *event)
 {
 	struct held *held = find(m->gate, event->device);
 
 	switch (event->event) {
 	case IOMMU_POLICY_EVENT_GATE_HELD:
-		note(m, event->device, true);
+		(void)note(m, event->device, true);
 		break;
 	case IOMMU_POLICY_EVENT_GATE_OPENED:
 		if (held)
@@ -237,7 +288,7 @@ void gate_note_group(struct manager *m, const struct module_group *group)
 {
 	for (size_t i = 0; i < group->n_devices; i++)
 		if (group->devices[i].flags & IOMMU_POLICY_DEVICE_F_GATED)
-			note(m, group->devices[i].address, false);
+			(void)note(m, group->devices[i].address, false);
 }
 
 static void released(struct manager *m, uint64_t cookie, int error)
@@ -277,6 +328,8 @@ void gate_refused(struct manager *m, uint32_t seq, int error)
 		m->gate->armed = false;
 		if (error == -EBUSY)
 			module_send(m, &request); /* whose is it? */
+		else if (error == -ESHUTDOWN)
+			log_debug("The kernel module's gate is not armed: the module is about to go");
 		else
 			log_warning("The kernel module's gate cannot be armed; devices that are plugged in meet "
 				    "their drivers first: %s", strerror(-error));
@@ -304,6 +357,7 @@ void gate_module_went(struct manager *m)
 	m->gate->arm_seq = m->gate->disarm_seq = 0;
 	m->gate->n_held = 0;
 	sd_event_source_set_enabled(m->gate->tick_source, SD_EVENT_OFF);
+	autoprobe_update(m);
 }
 
 int gate_start(struct manager *m)

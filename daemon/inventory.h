@@ -31,6 +31,7 @@ struct device {
 	char *driver; /* NULL: none */
 	char *given_driver; /* driver_override that the daemon has set for a rule, NULL for none */
 	struct group *group; /* NULL: none (yet) */
+	uint64_t came_usec; /* when its event was heard, CLOCK_MONOTONIC; 0: it was there at the start */
 	bool fresh; /* plugged in while the daemon ran, and not decided yet */
 	bool published; /* its bus object has been announced */
 	bool dirty; /* something of it may have changed since */

@@ -18,13 +18,25 @@ static bool has_type_file(void)
 	return fd >= 0 && sysfs_group_type_writable(fd);
 }
 
+static const char *release;
+
+void kernel_set_release(const char *instead)
+{
+	release = instead;
+}
+
 static bool at_least(unsigned major, unsigned minor)
 {
 	struct utsname name;
 	unsigned x, y;
 
-	return uname(&name) == 0 && sscanf(name.release, "%u.%u", &x, &y) == 2 &&
+	return uname(&name) == 0 && sscanf(release ? release : name.release, "%u.%u", &x, &y) == 2 &&
 	       (x > major || (x == major && y >= minor));
+}
+
+bool kernel_heeds_autoprobe(void)
+{
+	return at_least(6, 19);
 }
 
 int kernel_features(char ***ret)

@@ -35,6 +35,7 @@
 #define MESSAGE_MODULE_CAME "204be75cda184d26a3652bac8a8a2b49"
 #define MESSAGE_MODULE_WENT "e06a0fcfc85d414cafe5d380864c6ff6"
 #define MESSAGE_NO_IOMMU "60e6bbf54d464756b7ff0c5b1259d7b1"
+#define MESSAGE_CANNOT_CHANGE "0b92403fb02c4a5f9a61e98693ed1967"
 #define MESSAGE_LEFT_OUT "0884fd8eae474512927cae24b57c9b3b"
 
 /* Fields of design section 9; what is NULL, negative or zero is left out. */

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
 #include <sys/utsname.h>
@@ -10,8 +11,10 @@
 #include <systemd/sd-daemon.h>
 
 #include "config.h"
+#include "daemon/autoprobe.h"
 #include "daemon/bus.h"
 #include "daemon/engine.h"
+#include "daemon/first-pass.h"
 #include "daemon/gate.h"
 #include "daemon/group-lock.h"
 #include "daemon/group-store.h"
@@ -20,7 +23,10 @@
 #include "daemon/module.h"
 #include "daemon/options.h"
 #include "daemon/policy-store.h"
+#include "daemon/put-back.h"
 #include "daemon/record.h"
+#include "daemon/recovery.h"
+#include "daemon/resume.h"
 #include "daemon/state-file.h"
 #include "daemon/uevent.h"
 #include "daemon/worker.h"
@@ -30,8 +36,8 @@
  * first alone would be another than that about all.
  */
 #define PLUG_SETTLE_USEC (30 * USEC_PER_MSEC)
-/* How long the boot may be held up by what the kernel does. */
-#define FIRST_PASS_USEC (5 * USEC_PER_SEC)
+/* As long as the unit's TimeoutStartSec=. */
+#define START_USEC (10 * USEC_PER_SEC)
 #define LOCK_FILE RUN_DIR "/lock"
 
 static int on_queue(sd_event_source *s, void *userdata)
@@ -42,6 +48,7 @@ static int on_queue(sd_event_source *s, void *userdata)
 
 	(void)s;
 	m->n_queue = 0;
+	surroundings_follow(m);
 	for (size_t i = 0; i < n; i++) {
 		struct group *group = inventory_group(&m->inventory, queue[i].group);
 
@@ -141,8 +148,10 @@ int manager_device_seen(struct manager *m, const char *address, unsigned trigger
 		log_warning("%s cannot be read and is left alone: %s", address, strerror(-r));
 		return r;
 	}
-	if (added)
+	if (added) {
 		device->fresh = triggers & TRIGGER_PLUGGED;
+		device->came_usec = device->fresh ? now_usec(CLOCK_MONOTONIC) : 0;
+	}
 	bus_device_seen(m, device);
 	if (!device->group)
 		return 0;
@@ -152,6 +161,12 @@ int manager_device_seen(struct manager *m, const char *address, unsigned trigger
 	bus_group_changed(m, device->group);
 	if (!had_group)
 		module_query(m, device->group);
+	/*
+	 * Behind a virtio-iommu a device joins its group when a driver probes it first, which may be in the
+	 * middle of that group's change: to the group it is plugged in only now.
+	 */
+	if (!had_group && device->fresh)
+		triggers |= TRIGGER_PLUGGED;
 	if (added && device->fresh && device->attributes.multifunction) {
 		sd_event_source_set_time_relative(m->plug_source, PLUG_SETTLE_USEC);
 		return sd_event_source_set_enabled(m->plug_source, SD_EVENT_ONESHOT);
@@ -159,11 +174,27 @@ int manager_device_seen(struct manager *m, const char *address, unsigned trigger
 	return manager_queue_group(m, device->group->id, had_group || device->fresh ? triggers : TRIGGER_START);
 }
 
+void manager_find_members(struct manager *m, const struct group *group)
+{
+	_cleanup_close_ int fd = sysfs_open_group(group->id);
+	_cleanup_strv_ char **addresses = NULL;
+
+	if (fd < 0 || sysfs_group_devices(fd, &addresses, NULL) < 0)
+		return;
+	for (char **address = addresses; address && *address; address++) {
+		struct device *device = inventory_device(&m->inventory, *address);
+
+		if (device && !device->group)
+			(void)manager_device_seen(m, *address, TRIGGER_BOUND, 0);
+	}
+}
+
 void manager_device_gone(struct manager *m, const char *address)
 {
 	struct device *device = inventory_device(&m->inventory, address);
 	struct group *group, *empty;
 
+	autoprobe_device_went(m, address);
 	if (!device)
 		return;
 	group = device->group;
@@ -181,85 +212,6 @@ void manager_device_gone(struct manager *m, const char *address)
 	} else if (group) {
 		bus_group_changed(m, group);
 		manager_queue_group(m, group->id, TRIGGER_LEFT);
-	}
-}
-
-void manager_update_status(struct manager *m)
-{
-	size_t n_states[STATE_USER_OWNED + 1] = {};
-	size_t n_groups = m->inventory.n_groups;
-	_cleanup_free_ char *status = NULL;
-	const char *trouble = m->policy_lacking	    ? "; policy has errors, NOTHING IS APPLIED" :
-			      m->policy_kept	    ? "; policy has errors, the kept one is in force" :
-			      m->policy_errors.n_items ? "; policy has errors, the previous one is in force" :
-						       "";
-
-	for (size_t i = 0; i < n_groups; i++)
-		n_states[m->inventory.groups[i]->state]++;
-	status = strf("STATUS=%zu groups, %zu managed%s%s", n_groups, n_groups - n_states[STATE_UNMANAGED],
-		      m->settings.mode == MODE_AUDIT ? " (audit: nothing is changed)" : "", trouble);
-	for (int i = STATE_PENDING; status && i <= STATE_USER_OWNED; i++) {
-		char *longer;
-
-		if (!n_states[i])
-			continue;
-		longer = strf("%s, %zu %s", status, n_states[i], state_to_string((enum state)i));
-		free(status);
-		status = longer;
-	}
-	if (!status || (m->status && strcmp(status, m->status) == 0))
-		return;
-	free(m->status);
-	m->status = TAKE_PTR(status);
-	sd_notify(0, m->status);
-}
-
-/* Whether any of the devices of a quarantine is still there. With them, their pins and their claim have gone. */
-static bool is_of_somebody(const struct manager *m, const struct transaction *quarantine)
-{
-	for (size_t i = 0; i < quarantine->n_devices; i++) {
-		const struct transaction_device *kept = &quarantine->devices[i];
-		const struct device *device = inventory_device(&m->inventory, kept->address);
-
-		if (device && (!kept->id || kept->id == sysfs_device_id(&device->attributes)))
-			return true;
-	}
-	return false;
-}
-
-/* What a daemon that was killed had begun is undone before anything new is begun. */
-static void recover(struct manager *m)
-{
-	_cleanup_free_ unsigned *groups = NULL;
-	size_t n = 0;
-	int r;
-
-	r = record_list(RECORD_DIR, &groups, &n);
-	if (r < 0) {
-		log_error("%s cannot be read and is left aside: %s", RECORD_DIR, state_file_describe(r));
-		return;
-	}
-	for (size_t i = 0; i < n; i++) {
-		_cleanup_(transaction_freep) struct transaction *t = NULL;
-		struct group *group = inventory_group(&m->inventory, groups[i]);
-
-		r = record_read(RECORD_DIR, groups[i], &t);
-		if (r < 0) {
-			log_error("%s/%u cannot be read and is left aside: %s", RECORD_DIR, groups[i],
-				  state_file_describe(r));
-			continue;
-		}
-		if (record_is_quarantine(t)) {
-			/* A quarantine that is in force, or was of what went while nobody looked. */
-			if (!is_of_somebody(m, t))
-				record_remove(RECORD_DIR, groups[i]);
-			continue;
-		}
-		log_group(LOG_WARNING, t->group, "a change from %s to %s was cut off; undoing it",
-			  domain_to_string(t->from), domain_to_string(t->to));
-		r = worker_start(m, group, TAKE_PTR(t), true);
-		if (r < 0)
-			log_group(LOG_ERR, groups[i], "cannot undo it: %s", strerror(-r));
 	}
 }
 
@@ -296,6 +248,7 @@ static int on_reload(sd_event_source *s, const struct signalfd_siginfo *si, void
 void manager_load_settings(struct manager *m)
 {
 	enum mode before = m->settings.mode;
+	unsigned workers = m->settings.max_workers;
 
 	settings_load(m->options->config, m->settings_read, &m->settings);
 	m->settings_read = true;
@@ -304,6 +257,9 @@ void manager_load_settings(struct manager *m)
 	/* What audit mode only told of is done now, and the other way round told of. */
 	if (m->settings.mode != before)
 		manager_queue_all(m, TRIGGER_CHANGED);
+	/* Groups that wait for a worker may have one. */
+	if (m->event && m->settings.max_workers > workers)
+		manager_worker_free(m);
 	bus_manager_changed(m);
 	gate_update(m);
 }
@@ -349,64 +305,14 @@ static int take_lock(void)
 	if (fd < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
-		log_error("iommu-policyd is running already (iommu-policyctl apply makes it apply)");
+		log_error("iommu-policyd is running already (iommu-policyctl apply makes it apply, and its end puts "
+			  "back what Gate=autoprobe has changed)");
 		close(fd);
 		return -EBUSY;
 	}
 	state_dir_clean(GROUP_STORE_DIR);
 	state_dir_clean(RECORD_DIR);
 	return fd;
-}
-
-static void report_iommu(const struct manager *m)
-{
-	struct log_fields fields = { .message_id = MESSAGE_NO_IOMMU, .group = -1 };
-
-	if (m->inventory.n_groups)
-		log_debug("%zu groups, %zu devices", m->inventory.n_groups, m->inventory.n_devices);
-	else if (sysfs_has_iommu())
-		log_info("There is an IOMMU, and no device has a group yet");
-	else
-		log_struct(LOG_NOTICE, &fields,
-			   "No IOMMU is in use, so there is nothing to do (enable VT-d, AMD-Vi or the SMMU in the "
-			   "firmware, or boot with intel_iommu=on)");
-}
-
-/* What was found at the start is as the policy wants it, as far as that can be. */
-static int first_pass_done(struct manager *m)
-{
-	m->settled_source = sd_event_source_disable_unref(m->settled_source);
-	m->settled_timer = sd_event_source_disable_unref(m->settled_timer);
-	if (m->options->once)
-		return sd_event_exit(m->event, EXIT_SUCCESS);
-	m->ready = true;
-	sd_notify(0, "READY=1");
-	return 0;
-}
-
-static int on_idle(sd_event_source *s, void *userdata)
-{
-	struct manager *m = userdata;
-
-	(void)s;
-	return m->n_queue == 0 && m->n_running == 0 ? first_pass_done(m) : 0;
-}
-
-static int on_first_pass_late(sd_event_source *s, uint64_t usec, void *userdata)
-{
-	(void)s;
-	(void)usec;
-	return first_pass_done(userdata);
-}
-
-static int once_status(const struct manager *m)
-{
-	if (m->policy_lacking)
-		return EXIT_FAILURE;
-	for (size_t i = 0; i < m->inventory.n_groups; i++)
-		if (m->inventory.groups[i]->state == STATE_FAILED)
-			return EXIT_FAILURE;
-	return EXIT_SUCCESS;
 }
 
 static int start(struct manager *m)
@@ -421,27 +327,45 @@ static int start(struct manager *m)
 	/* The gate is armed before it is looked what there is: between the two would be devices that are neither. */
 	if (!m->options->once && (r = module_start(m)) < 0)
 		return r;
+	autoprobe_start(m);
 	if ((r = uevent_enumerate(m, TRIGGER_START)) < 0)
 		return r;
-	report_iommu(m);
+	autoprobe_started(m);
+	surroundings_look(m);
 	group_store_clean();
-	recover(m);
+	recovery_start(m);
 	manager_queue_all(m, TRIGGER_START);
-	/* Also where there is no group at all: the pass over nothing ends at once. */
-	if ((r = sd_event_source_set_enabled(m->queue_source, SD_EVENT_ONESHOT)) < 0)
+	if ((r = first_pass_start(m)) < 0 || m->options->once)
 		return r;
-	if ((r = sd_event_add_post(m->event, &m->settled_source, on_idle, m)) < 0)
-		return r;
-	if (m->options->once)
-		return 0;
-	/* udev's trigger waits for READY: groups are changed before their drivers are loaded, within reason. */
-	if ((r = sd_event_add_time_relative(m->event, &m->settled_timer, CLOCK_MONOTONIC, FIRST_PASS_USEC, 0,
-					    on_first_pass_late, m)) < 0)
-		return r;
+	/* Without it everything else works. */
+	if ((r = resume_watch_clock(m)) < 0)
+		log_warning("The clock cannot be watched, so a sleep of the machine is noticed by logind's word alone: "
+			    "%s", strerror(-r));
 	if ((r = bus_start(m)) < 0)
 		return r;
 	manager_update_status(m);
 	return 0;
+}
+
+/*
+ * The unit's ExecStopPost=, with a main process that has not ended (systemd.exec(5), $EXIT_CODE): it is stuck in
+ * the kernel, and not even SIGKILL has helped.
+ */
+static bool daemon_is_stuck(void)
+{
+	return getenv("SERVICE_RESULT") && !getenv("EXIT_CODE");
+}
+
+static int put_back_alone(void)
+{
+	_cleanup_close_ int lock = take_lock();
+	int r = lock;
+
+	if (lock >= 0)
+		r = put_back(RUN_DIR);
+	else if (lock == -EBUSY && daemon_is_stuck())
+		r = put_back_switch(RUN_DIR);
+	return r >= 0 ? EXIT_SUCCESS : EXIT_FAILURE;
 }
 
 int manager_run(const struct options *options)
@@ -451,6 +375,16 @@ int manager_run(const struct options *options)
 	int r, status = EXIT_FAILURE;
 
 	log_set_console(options->once && isatty(STDERR_FILENO));
+	/* The start of the program, which a busy boot makes long, is not counted as its hanging. */
+	if (!options->once && !options->put_back)
+		sd_notifyf(0, "EXTEND_TIMEOUT_USEC=%llu", (unsigned long long)START_USEC);
+	/* As the unit has it, which this is for where no unit starts it: by hand, and in the initramfs. */
+	if (surroundings_switched_off()) {
+		log_notice("iommu_policyd=off is on the kernel command line: nothing is done");
+		return EXIT_SUCCESS;
+	}
+	if (options->put_back)
+		return put_back_alone();
 	manager_load_settings(&m);
 	lock = take_lock();
 	if (lock < 0)
@@ -461,12 +395,14 @@ int manager_run(const struct options *options)
 		r = sd_event_loop(m.event);
 		if (r < 0)
 			log_error("The event loop ended: %s", strerror(-r));
-		status = r == EXIT_SUCCESS ? options->once ? once_status(&m) : EXIT_SUCCESS : EXIT_FAILURE;
+		status = r == EXIT_SUCCESS ? options->once ? first_pass_status(&m) : EXIT_SUCCESS : EXIT_FAILURE;
 	}
 	bus_stop(&m);
 	worker_free_all(&m);
+	autoprobe_stop(&m);
 	module_stop(&m);
 	uevent_stop(&m);
+	resume_stop(&m);
 	policy_store_free(&m);
 	inventory_clear(&m.inventory);
 	log_detach();
@@ -479,6 +415,7 @@ int manager_run(const struct options *options)
 	sd_event_source_disable_unref(m.user_source);
 	sd_event_unref(m.event);
 	free(m.queue);
+	surroundings_clear(&m.surroundings);
 	free(m.status);
 	return status;
 }

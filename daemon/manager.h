@@ -9,9 +9,11 @@
 #include "daemon/counts.h"
 #include "daemon/inventory.h"
 #include "daemon/settings.h"
+#include "daemon/surroundings.h"
 #include "policy/policy.h"
 
 struct asked;
+struct autoprobe;
 struct gate;
 struct module;
 struct options;
@@ -41,6 +43,7 @@ struct manager {
 	bool settings_read; /* at least once */
 	bool log_level_asked; /* at run time, instead of the one in the settings */
 	struct inventory inventory;
+	struct surroundings surroundings;
 	struct counts counts;
 
 	/* Policy in force, see policy-store.h. */
@@ -69,6 +72,7 @@ struct manager {
 
 	struct module *module; /* see module.h; NULL with --once */
 	struct gate *gate;
+	struct autoprobe *autoprobe; /* NULL until Gate=autoprobe has been wanted */
 	sd_event_source *claim_source;
 	sd_event_source *backoff_source;
 	sd_event_source *user_source; /* see user-watch.h */
@@ -86,6 +90,10 @@ struct manager {
 	void *callers; /* whose they are, a tree */
 	sd_bus_slot *gone_slot; /* tells of callers that go, while polkit is asked about any */
 	unsigned long long questions; /* to polkit, so far */
+
+	sd_event_source *resume_source; /* see resume.h */
+	uint64_t slept_usec; /* since boot, when last looked */
+	bool resume_seen; /* the sleep that logind tells of, or is about to */
 
 	sd_event_source *settled_source, *settled_timer;
 	bool ready; /* the service manager has been told */
@@ -110,6 +118,8 @@ void manager_worker_free(struct manager *m);
 /* A device came or changed (TRIGGERS), as a uevent or the enumeration says. */
 int manager_device_seen(struct manager *m, const char *address, unsigned triggers, uint64_t seqnum);
 void manager_device_gone(struct manager *m, const char *address);
+/* Looks for devices that have joined GROUP and have told nobody yet. */
+void manager_find_members(struct manager *m, const struct group *group);
 
 void manager_load_settings(struct manager *m);
 

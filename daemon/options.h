@@ -6,6 +6,8 @@
 
 struct options {
 	bool once; /* apply and exit */
+	bool types_only; /* with once: leave alone what gives a device another driver, or none */
+	bool put_back; /* undo what Gate=autoprobe of a daemon that has ended left behind, and exit */
 	const char *config; /* settings file, NULL for the usual ones */
 };
 

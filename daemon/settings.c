@@ -72,8 +72,12 @@ static const char *take(struct settings *settings, const char *key, const char *
 			return "seconds, 1 to 3600";
 		settings->transaction_timeout_usec = number * USEC_PER_SEC;
 	} else if (strcmp(key, "Gate") == 0) {
-		if (!parse_bool(value, &settings->gate))
-			return "yes or no";
+		bool autoprobe = strcasecmp(value, "autoprobe") == 0;
+
+		if (!autoprobe && !parse_bool(value, &settings->gate))
+			return "yes, no or autoprobe";
+		settings->gate = settings->gate || autoprobe;
+		settings->gate_autoprobe = autoprobe;
 	} else if (strcmp(key, "GateTimeoutSec") == 0) {
 		if (!parse_number(value, 1, TIMEOUT_SEC_LIMIT, &number))
 			return "seconds, 1 to 3600";
@@ -222,6 +226,7 @@ static bool read_drop_ins(struct settings *settings)
 {
 	static const char *const dirs[] = { "/etc/iommu-policyd/" SETTINGS_NAME ".d",
 					    "/run/iommu-policyd/" SETTINGS_NAME ".d",
+					    "/usr/local/lib/iommu-policyd/" SETTINGS_NAME ".d",
 					    "/usr/lib/iommu-policyd/" SETTINGS_NAME ".d" };
 	_cleanup_strv_ char **names = NULL;
 	bool usable[ARRAY_LEN(dirs)] = {};

@@ -20,6 +20,7 @@ struct settings {
 	unsigned max_workers;
 	uint64_t transaction_timeout_usec;
 	bool gate; /* devices that are plugged in wait for their policy, where the kernel module is loaded */
+	bool gate_autoprobe; /* and where it is not, by drivers_autoprobe, see autoprobe.h */
 	uint64_t gate_timeout_usec;
 	enum gate_on_timeout gate_on_timeout;
 	int log_level; /* syslog priority */
@@ -29,7 +30,7 @@ extern const struct settings settings_default;
 
 /*
  * Reads /etc/iommu-policyd/iommu-policyd.conf and the drop-ins of
- * iommu-policyd.conf.d below /etc, /run and /usr/lib, PATH instead of all that
+ * iommu-policyd.conf.d below /etc, /run, /usr/local/lib and /usr/lib, PATH instead of all that
  * where it is not NULL. A line that is wrong is logged with its place and
  * leaves the default, but a Mode that is not understood is audit. With a file
  * that cannot be read or believed (see policy/trusted.h) *SETTINGS stay as they

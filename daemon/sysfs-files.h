@@ -16,6 +16,9 @@ char *sysfs_device_path(const char *address, const char *attribute);
 /* The attribute without its newline. */
 int sysfs_read_attribute_at(int dirfd, const char *path, char **ret);
 
+/* In one write(2), which is one store in the kernel. */
+int sysfs_write_attribute_at(int dirfd, const char *path, const char *value);
+
 /* The last part of what a link points to; -ENOENT where there is no link. */
 int sysfs_read_link_name(const char *path, char **ret);
 

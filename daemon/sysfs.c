@@ -48,7 +48,7 @@ static int read_device_attribute(const char *address, const char *attribute, cha
 	return path ? sysfs_read_attribute_at(AT_FDCWD, path, ret) : -ENOMEM;
 }
 
-static int write_attribute_at(int dirfd, const char *path, const char *value)
+int sysfs_write_attribute_at(int dirfd, const char *path, const char *value)
 {
 	_cleanup_close_ int fd = openat(dirfd, path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 	size_t length = strlen(value);
@@ -327,7 +327,7 @@ int sysfs_write_override(int dir_fd, const char *address, const char *override)
 
 	if (!path || !line)
 		return -ENOMEM;
-	r = failpoint_around("override", write_attribute_at(dir_fd > 0 ? dir_fd : AT_FDCWD, path, line));
+	r = failpoint_around("override", sysfs_write_attribute_at(dir_fd > 0 ? dir_fd : AT_FDCWD, path, line));
 	return r == -ENOENT ? -ENODEV : r;
 }
 
@@ -337,7 +337,7 @@ int sysfs_unbind(const char *address, const char *driver)
 
 	if (!path)
 		return -ENOMEM;
-	return failpoint_around("unbind", write_attribute_at(AT_FDCWD, path, address));
+	return failpoint_around("unbind", sysfs_write_attribute_at(AT_FDCWD, path, address));
 }
 
 int sysfs_bind(const char *address, const char *driver)
@@ -346,7 +346,7 @@ int sysfs_bind(const char *address, const char *driver)
 
 	if (!path)
 		return -ENOMEM;
-	return failpoint_around("bind", write_attribute_at(AT_FDCWD, path, address));
+	return failpoint_around("bind", sysfs_write_attribute_at(AT_FDCWD, path, address));
 }
 
 bool sysfs_driver_exists(const char *driver)
@@ -382,7 +382,7 @@ int sysfs_probe(const char *address)
 
 	if (!path)
 		return -ENOMEM;
-	return failpoint_around("probe", write_attribute_at(AT_FDCWD, path, address));
+	return failpoint_around("probe", sysfs_write_attribute_at(AT_FDCWD, path, address));
 }
 
 /* Names in a folder, "." and ".." left out. A folder that is not there has none. */
@@ -532,7 +532,7 @@ int sysfs_group_type(int group_fd, enum domain *ret)
 
 int sysfs_write_group_type(int group_fd, enum domain domain)
 {
-	return failpoint_around("type", write_attribute_at(group_fd, "type", domain_to_string(domain)));
+	return failpoint_around("type", sysfs_write_attribute_at(group_fd, "type", domain_to_string(domain)));
 }
 
 bool sysfs_group_type_writable(int group_fd)

@@ -9,8 +9,7 @@
 #include "policy/domain.h"
 
 /*
- * The only file that opens /sys, with its sisters sysfs-below.c, sysfs-block.c
- * and sysfs-session.c. Everything read there is bounded and checked;
+ * The only file that opens /sys, with its sisters sysfs-*.c. Everything read there is bounded and checked;
  * functions return 0 or a negative errno unless they say otherwise, and log
  * nothing. Kernel side: Documentation/ABI/testing/sysfs-bus-pci,
  * sysfs-kernel-iommu_groups; drivers/pci/pci-sysfs.c, drivers/base/bus.c,

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <string.h>
 
+#include "daemon/autoprobe.h"
 #include "daemon/log.h"
 #include "daemon/uevent.h"
 
@@ -30,29 +31,39 @@ static void handle(struct manager *m, struct udev_device *event)
 	if (strcmp(subsystem, "drivers") == 0) {
 		const char *path = udev_device_get_devpath(event);
 
-		if (strcmp(action, "add") == 0 && path && strncmp(path, "/bus/pci/drivers/", 17) == 0)
+		/* A driver of anything may be what another one waits for. */
+		if (!path || strncmp(path, "/bus/pci/drivers/", 17) != 0) {
+			autoprobe_device_bound(m);
+			return;
+		}
+		if (strcmp(action, "add") == 0) {
+			autoprobe_driver_came(m, path + 17);
 			manager_queue_all(m, TRIGGER_DRIVERS);
+		} else if (strcmp(action, "remove") == 0) {
+			autoprobe_driver_went(m, path + 17);
+		}
 		return;
 	}
 	if (strcmp(subsystem, "pci") != 0 || !address_is_valid(address))
 		return;
 	log_debug("uevent %llu: %s %s", (unsigned long long)seqnum, action, address);
-	if (strcmp(action, "add") == 0)
+	if (strcmp(action, "add") == 0) {
 		manager_device_seen(m, address, TRIGGER_PLUGGED, seqnum);
-	else if (strcmp(action, "bind") == 0)
+		autoprobe_device_came(m, address, !udev_device_get_property_value(event, "SYNTH_UUID"));
+	} else if (strcmp(action, "bind") == 0) {
 		manager_device_seen(m, address, TRIGGER_BOUND, seqnum);
-	else if (strcmp(action, "unbind") == 0)
+		autoprobe_device_bound(m);
+	} else if (strcmp(action, "unbind") == 0) {
 		manager_device_seen(m, address, TRIGGER_UNBOUND, seqnum);
-	else if (strcmp(action, "remove") == 0)
+	} else if (strcmp(action, "remove") == 0) {
 		manager_device_gone(m, address);
+	}
 }
 
-/* Events were lost: what is there is what counts. */
-static void resync(struct manager *m)
+void uevent_resync(struct manager *m)
 {
 	_cleanup_strv_ char **known = NULL;
 
-	log_warning("The kernel's event queue ran over; looking at all devices again");
 	for (size_t i = 0; i < m->inventory.n_devices; i++)
 		if (strv_add(&known, m->inventory.devices[i]->address) < 0)
 			return;
@@ -70,6 +81,7 @@ static void resync(struct manager *m)
 	uevent_enumerate(m, TRIGGER_PLUGGED);
 	/* Any of these may have been lost. */
 	manager_queue_all(m, TRIGGER_UNBOUND | TRIGGER_BOUND | TRIGGER_DRIVERS);
+	autoprobe_resync(m);
 }
 
 static int on_event(sd_event_source *s, int fd, uint32_t revents, void *userdata)
@@ -85,10 +97,12 @@ static int on_event(sd_event_source *s, int fd, uint32_t revents, void *userdata
 		errno = 0;
 		event = udev_monitor_receive_device(m->monitor);
 		if (!event) {
-			if (errno == ENOBUFS)
-				resync(m);
-			else if (errno == EAGAIN || errno == 0)
+			if (errno == ENOBUFS) {
+				log_warning("The kernel's event queue ran over; looking at all devices again");
+				uevent_resync(m);
+			} else if (errno == EAGAIN || errno == 0) {
 				break;
+			}
 			continue; /* a message that is none of the kernel's, or no uevent */
 		}
 		handle(m, event);

@@ -18,6 +18,14 @@ const char *way_wanted_driver(const struct group *group, size_t i)
 		       NULL;
 }
 
+bool way_concerns_drivers(const struct group *group)
+{
+	for (size_t i = 0; i < group->n_devices; i++)
+		if (way_wanted_driver(group, i))
+			return true;
+	return group->decision.target == DOMAIN_BLOCKED;
+}
+
 bool way_must_release(const struct group *group, const struct device *device)
 {
 	return is_restored(group) && device->given_driver;
@@ -71,8 +79,9 @@ static char *describe_wait(const struct group *group, size_t i)
 
 	if (sysfs_driver_is_builtin(driver))
 		return strf("waits for driver %s to let go of %s; it is built into the kernel and was there before "
-			    "anything could act: rebind = always unbinds it where the device is not in use, the kernel "
-			    "parameters iommu.passthrough= and iommu.strict= set the type for all at boot",
+			    "anything could act: rebind = always unbinds it where the device is not in use, DMA-FQ "
+			    "instead of DMA needs no unbinding, the kernel parameters iommu.passthrough= and "
+			    "iommu.strict= set the type for all at boot",
 			    driver, device->address);
 	return strf("waits for driver %s to let go of %s (%s)", driver, device->address,
 		    device_rebind(group, i) == REBIND_NEVER ? "rebind = never" :
@@ -125,8 +134,35 @@ enum way way_choose(const struct group *group, const struct way_options *options
 	return WAY_TRANSACTION;
 }
 
+/*
+ * An Arm SMMU translates the interrupts that devices write, too. A driver has the
+ * address for its own in the domain that the group had at the time
+ * (iommu_dma_prepare_msi() in drivers/iommu/dma-iommu.c) and nobody renews it. A
+ * bridge's driver stays bound through the change (driver_managed_dma), and from then on
+ * writes to what that address is in the new domain: hotplug is not noticed any
+ * more, and with identity whatever memory is there is written to.
+ */
+static bool loses_interrupts(const struct group *group)
+{
+	enum domain target = group->decision.target;
+
+	if (target == group->type || (group->type == DOMAIN_DMA && target == DOMAIN_DMA_FQ))
+		return false;
+	for (size_t i = 0; i < group->n_devices; i++) {
+		const struct device *device = group->devices[i];
+		const char *iommu = device->attributes.iommu;
+
+		if (device->attributes.bridge && device->driver && iommu && strncmp(iommu, "smmu", 4) == 0)
+			return true;
+	}
+	return false;
+}
+
 const char *way_refusal(const struct group *group)
 {
+	if (loses_interrupts(group))
+		return "a bridge in the group has a driver, whose interrupts an Arm SMMU would lose by any change but "
+		       "that from DMA to DMA-FQ";
 	if (group->decision.target != DOMAIN_BLOCKED)
 		return NULL;
 	for (size_t i = 0; i < group->n_devices; i++)

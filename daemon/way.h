@@ -26,6 +26,9 @@ enum way way_choose(const struct group *group, const struct way_options *options
  */
 const char *way_refusal(const struct group *group);
 
+/* Whether the group's decision gives a device another driver than its own, or takes that away for good. */
+bool way_concerns_drivers(const struct group *group);
+
 /* The request for a worker; NULL when out of memory. */
 struct transaction *way_prepare(const struct group *group, enum way way, const struct way_options *options, bool force);
 

@@ -5,6 +5,7 @@
 /* All that differs between kernels; Kbuild finds out what there is. */
 
 #include <linux/iommu.h>
+#include <linux/workqueue.h>
 #include <net/genetlink.h>
 
 /* Who may listen; before that came, everybody in the initial network namespace. */
@@ -12,6 +13,13 @@
 #define COMPAT_MCAST_SYS_ADMIN .flags = GENL_MCAST_CAP_SYS_ADMIN
 #else
 #define COMPAT_MCAST_SYS_ADMIN
+#endif
+
+/* The new name, without which 7.2 warns. */
+#ifdef HAVE_SYSTEM_DFL_WQ
+#define compat_unbound_wq system_dfl_wq
+#else
+#define compat_unbound_wq system_unbound_wq
 #endif
 
 /* To be called from within iommu_group_for_each_dev(), which has the group's mutex. */

@@ -137,7 +137,7 @@ void owner_may_have_changed(struct device *dev)
 	else
 		change_missed = true;
 	spin_unlock_irqrestore(&changes_lock, flags);
-	queue_work(system_unbound_wq, &work);
+	queue_work(compat_unbound_wq, &work);
 }
 
 #ifdef HAVE_TRACE_ATTACH_DEVICE

@@ -2,12 +2,14 @@
 #include <check.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <getopt.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "daemon/fence.h"
 #include "daemon/inventory.h"
 #include "daemon/log.h"
+#include "daemon/options.h"
 #include "daemon/record.h"
 #include "daemon/settings.h"
 #include "daemon/sysfs-virtual.h"
@@ -33,6 +35,37 @@ START_TEST(address_valid)
 
 	for (size_t i = 0; i < ARRAY_LEN(table); i++)
 		ck_assert_msg(address_is_valid(table[i].text) == table[i].valid, "%s", table[i].text);
+}
+END_TEST
+
+START_TEST(command_line)
+{
+	static const struct {
+		const char *words[3];
+		int status; /* -1: it goes on */
+	} table[] = {
+		{ { NULL }, -1 },
+		{ { "--put-back" }, -1 },
+		{ { "--once", "--config=/dev/null" }, -1 },
+		{ { "--put-back", "--once" }, 2 },
+		{ { "--config=/dev/null", "--put-back" }, 2 },
+		{ { "--version" }, 0 },
+		{ { "--nonsense" }, 2 },
+		{ { "nonsense" }, 2 },
+	};
+
+	for (size_t i = 0; i < ARRAY_LEN(table); i++) {
+		char *argv[ARRAY_LEN(table[i].words) + 2] = { (char *)"iommu-policyd" };
+		struct options options;
+		int argc = 1, status;
+
+		for (; table[i].words[argc - 1]; argc++)
+			argv[argc] = (char *)table[i].words[argc - 1];
+		optind = 0; /* from the beginning, getopt(3) */
+		if (!options_parse(argc, argv, &options, &status))
+			status = -1;
+		ck_assert_msg(status == table[i].status, "%zu: %d", i, status);
+	}
 }
 END_TEST
 
@@ -281,6 +314,12 @@ START_TEST(settings_of_the_gate)
 	settings_load(path, false, &settings);
 	ck_assert(!settings.gate && settings.gate_on_timeout == GATE_HOLD);
 	ck_assert_uint_eq(settings.gate_timeout_usec, 3600 * USEC_PER_SEC);
+	fake_file("[Daemon]\nGate=no\nGate=AutoProbe\n", "settings");
+	settings_load(path, false, &settings);
+	ck_assert(settings.gate && settings.gate_autoprobe);
+	fake_file("[Daemon]\nGate=autoprobe\nGate=yes\n", "settings");
+	settings_load(path, false, &settings);
+	ck_assert(settings.gate && !settings.gate_autoprobe);
 	fake_file("[Daemon]\nGate=maybe\nGateTimeoutSec=3601\nGateOnTimeout=shut\n", "settings");
 	settings_load(path, false, &settings);
 	ck_assert(settings.gate && settings.gate_on_timeout == GATE_OPEN);
@@ -404,6 +443,52 @@ START_TEST(way)
 }
 END_TEST
 
+static const struct {
+	const char *iommu, *driver;
+	bool bridge;
+	enum domain from, to;
+	bool refused;
+} refusal_table[] = {
+	{ "smmu3.0x0000000009050000", "pcieport", true, DOMAIN_DMA, DOMAIN_IDENTITY, true },
+	{ "smmu3.0x0000000009050000", "pcieport", true, DOMAIN_IDENTITY, DOMAIN_DMA, true },
+	{ "smmu3.0x0000000009050000", "pcieport", true, DOMAIN_DMA_FQ, DOMAIN_DMA, true },
+	/* The domain stays the same one. */
+	{ "smmu3.0x0000000009050000", "pcieport", true, DOMAIN_DMA, DOMAIN_DMA_FQ, false },
+	{ "smmu3.0x0000000009050000", "pcieport", true, DOMAIN_DMA, DOMAIN_DMA, false },
+	{ "smmu3.0x0000000009050000", NULL, true, DOMAIN_DMA, DOMAIN_IDENTITY, false },
+	{ "smmu3.0x0000000009050000", "e1000e", false, DOMAIN_DMA, DOMAIN_IDENTITY, false },
+	{ "dmar0", "pcieport", true, DOMAIN_DMA, DOMAIN_IDENTITY, false },
+	{ NULL, "pcieport", true, DOMAIN_DMA, DOMAIN_IDENTITY, false },
+};
+
+/* What a group with a bridge in it cannot have. */
+START_TEST(refusal)
+{
+	struct device bridge = {
+		.address = (char *)"0000:00:08.0",
+		.driver = (char *)refusal_table[_i].driver,
+		.attributes.bridge = refusal_table[_i].bridge,
+		.attributes.iommu = (char *)refusal_table[_i].iommu,
+	};
+	struct device nic = {
+		.address = (char *)NIC,
+		.driver = (char *)"e1000e",
+		.attributes.iommu = (char *)refusal_table[_i].iommu,
+	};
+	struct device *devices[] = { &nic, &bridge };
+	struct group group = {
+		.id = 5,
+		.devices = devices,
+		.n_devices = 2,
+		.type = refusal_table[_i].from,
+		.decided = true,
+		.decision = { .verdict = VERDICT_TARGET, .target = refusal_table[_i].to },
+	};
+
+	ck_assert_int_eq(way_refusal(&group) != NULL, refusal_table[_i].refused);
+}
+END_TEST
+
 int main(void)
 {
 	Suite *suite = suite_create("daemon");
@@ -415,6 +500,7 @@ int main(void)
 	log_set_max_level(LOG_EMERG);
 	tcase_add_checked_fixture(tc, fake_sysfs_make, fake_sysfs_remove);
 	tcase_add_test(tc, address_valid);
+	tcase_add_test(tc, command_line);
 	tcase_add_test(tc, device_attributes);
 	tcase_add_test(tc, virtual_functions);
 	tcase_add_test(tc, device_garbage);
@@ -425,6 +511,7 @@ int main(void)
 	tcase_add_test(tc, settings_of_the_gate);
 	tcase_add_test(tc, final_override);
 	tcase_add_loop_test(tc, way, 0, ARRAY_LEN(way_table));
+	tcase_add_loop_test(tc, refusal, 0, ARRAY_LEN(refusal_table));
 	suite_add_tcase(suite, tc);
 	runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

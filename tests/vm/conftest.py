@@ -22,8 +22,8 @@ from _pytest.runner import runtestprotocol
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
-from vmtest import (VM, EmulatorFailed, Topology, cache, client,  # noqa: E402
-                    kernel, policyd, tree)
+from vmtest import (VM, EmulatorFailed, Topology, arch, cache,  # noqa: E402
+                    client, iommus, kernel, otherdebian, policyd, tree)
 
 # How often a test is run again whose machine the emulator has failed.
 _RETRIES = 2
@@ -37,8 +37,11 @@ _used: set[Path] = set()
 def pytest_addoption(parser: pytest.Parser) -> None:
     group = parser.getgroup('virtual machines')
     group.addoption('--kernel', default=kernel.DEFAULT,
-                    help='6.12, 6.1, several with commas, or all; debug '
-                    'has to be named')
+                    help='6.12, 6.1, several with commas, or all; 7.2 and '
+                    'debug have to be named')
+    group.addoption('--iommu', default='', help='another IOMMU than the '
+                    f'scenario would have: {", ".join(iommus.ALL)}, several '
+                    'with commas, or all')
     group.addoption('--destdir', default=None, help="a tree made by 'make "
                     "install DESTDIR='; by default it is made here")
     group.addoption('--bus', choices=['daemon', 'broker'], default=None,
@@ -57,6 +60,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line('markers', 'kernels(*names): the kernels that '
                             'this scenario is for, as "6.12"')
+    config.addinivalue_line('markers', 'iommus(*names): the IOMMUs that '
+                            'this scenario is for, unless --iommu says which')
     config.addinivalue_line('markers', 'brief(*names): the kernels that '
                             'this scenario is for with --brief, if any')
     config.addinivalue_line('markers', 'fresh_vm: this test wants a machine '
@@ -67,15 +72,42 @@ def pytest_configure(config: pytest.Config) -> None:
     wanted = config.getoption('--kernel')
     config.kernels = list(kernel.KNOWN) if wanted == 'all' \
         else wanted.split(',')
+    wanted = config.getoption('--iommu')
+    try:
+        config.iommus = iommus.chosen(wanted) if wanted else []
+    except ValueError as error:
+        raise pytest.UsageError(f'--iommu: {error}') from error
+    config.impossible = set()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    if 'iommu' in metafunc.fixturenames:
+        names = metafunc.config.iommus
+        for mark in metafunc.definition.iter_markers('iommus'):
+            names = names or list(mark.args)
+        if names:
+            metafunc.parametrize('iommu', names, scope='module')
     if 'kernel_release' in metafunc.fixturenames:
         names = metafunc.config.kernels
         for mark in metafunc.definition.iter_markers('kernels'):
             names = [name for name in names
-                     if {name, kernel.series(name)} & set(mark.args)]
+                     if {name, kernel.like(name)} & set(mark.args)]
         metafunc.parametrize('kernel_release', names, scope='module')
+
+
+def _params(item: pytest.Item) -> dict[str, Any]:
+    return getattr(getattr(item, 'callspec', None), 'params', {})
+
+
+def _is_possible(item: pytest.Item) -> bool:
+    """Whether its kernel drives its IOMMU; if not, the summary says why."""
+    params = _params(item)
+    release = str(params.get('kernel_release'))
+    name = params.get('iommu', iommus.DEFAULT)
+    reason = iommus.ALL[name].why_not(release)
+    if reason:
+        item.config.impossible.add(f'{name} on {release}: {reason}')
+    return not reason
 
 
 def _is_brief(item: pytest.Item) -> bool:
@@ -84,10 +116,13 @@ def _is_brief(item: pytest.Item) -> bool:
     What is done alike with the module and without is done with it on the
     kernel that needs it most, and without it on the other.
     """
-    params = getattr(getattr(item, 'callspec', None), 'params', {})
+    params = _params(item)
     release = params.get('kernel_release')
     mark = item.get_closest_marker('brief')
     if mark and release not in mark.args:
+        return False
+    if not item.config.iommus \
+            and params.get('iommu', iommus.BRIEF[0]) not in iommus.BRIEF:
         return False
     usual = 'module' if release == '6.1' else 'sysfs'
     return params.get('backend', usual) == usual
@@ -96,10 +131,10 @@ def _is_brief(item: pytest.Item) -> bool:
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config,
                                   items: list[pytest.Item]) -> None:
-    if config.getoption('--brief'):
-        left_out = [item for item in items if not _is_brief(item)]
-        config.hook.pytest_deselected(items=left_out)
-        items[:] = [item for item in items if item not in left_out]
+    left_out = [item for item in items if not _is_possible(item)
+                or config.getoption('--brief') and not _is_brief(item)]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
     _sort(items)
 
 
@@ -112,10 +147,10 @@ def _sort(items: list[pytest.Item]) -> None:
     kernels: dict[str, int] = {}
 
     def place(item: pytest.Item) -> tuple[int, int]:
-        release = getattr(item, 'callspec', None) \
-            and item.callspec.params.get('kernel_release')
+        params = _params(item)
+        one = f'{params.get("kernel_release")} {params.get("iommu")}'
         return (files.setdefault(item.path, len(files)),
-                kernels.setdefault(str(release), len(kernels)))
+                kernels.setdefault(one, len(kernels)))
 
     items.sort(key=place)
 
@@ -131,13 +166,16 @@ class Machines:
         self.bus = config.getoption('--bus')
         self.running: dict[tuple[str, str], VM] = {}
 
-    def tree(self, *options: str) -> Path | None:
-        """The daemon with these options of configure, built once a run."""
+    def tree(self, topology: Topology, release: str) -> Path | None:
+        """The daemon as a machine has it, built once a run."""
+        options = topology.configure
         if self.destdir and not options:
             return self.destdir
-        if options not in self.trees:
-            self.trees[options] = tree.build(*options)
-        return self.trees[options]
+        suite, kind = otherdebian.of(release), arch.of(topology.iommu)
+        key = (suite, kind.name, *options)
+        if key not in self.trees:
+            self.trees[key] = tree.build(*options, suite=suite, arch=kind)
+        return self.trees[key]
 
     def boot(self, topology: Topology, release: str, name: str) -> VM:
         folder = self.logs / release / name
@@ -149,7 +187,7 @@ class Machines:
             folder = self.logs / release / f'{name}.{again}'
         _used.add(folder)
         shutil.rmtree(folder, ignore_errors=True)
-        return VM(topology, release, self.tree(*topology.configure), folder)
+        return VM(topology, release, self.tree(topology, release), folder)
 
     def shared(self, topology: Topology, release: str, name: str) -> VM:
         vm = self.running.get((name, release))
@@ -184,21 +222,33 @@ def _complain(vm: VM, wrong: list[str]) -> None:
 
 
 @pytest.fixture(scope='module')
+def iommu() -> str:
+    """Which one the machine has; nothing: what its topology says."""
+    return ''
+
+
+def _name(module: Any, iommu: str) -> str:
+    """What a file's machines, and their logs, are known by."""
+    return f'{module.__name__}.{iommu}' if iommu else module.__name__
+
+
+@pytest.fixture(scope='module')
 def _file_end(request: pytest.FixtureRequest, machines: Machines,
-              kernel_release: str) -> Iterator[None]:
+              kernel_release: str, iommu: str) -> Iterator[None]:
     """Puts a file's machine away when its last test is through."""
     yield
-    vm = machines.running.get((request.module.__name__, kernel_release))
+    vm = machines.running.get((_name(request.module, iommu), kernel_release))
     if vm:
         _complain(vm, machines.drop(vm))
 
 
 @pytest.fixture
 def vm(request: pytest.FixtureRequest, machines: Machines,
-       kernel_release: str, _file_end: None) -> Iterator[VM]:
+       kernel_release: str, iommu: str, _file_end: None) -> Iterator[VM]:
     """The machine of this file's TOPOLOGY."""
-    topology = getattr(request.module, 'TOPOLOGY', Topology())
-    name = request.module.__name__
+    topology = iommus.on(getattr(request.module, 'TOPOLOGY', Topology()),
+                         iommu)
+    name = _name(request.module, iommu)
     fresh = request.node.get_closest_marker('fresh_vm') is not None
     if fresh:
         machine = machines.boot(topology, kernel_release,
@@ -223,14 +273,14 @@ def vm(request: pytest.FixtureRequest, machines: Machines,
 
 @pytest.fixture
 def boot(request: pytest.FixtureRequest, machines: Machines,
-         kernel_release: str) -> Iterator[Any]:
+         kernel_release: str, iommu: str) -> Iterator[Any]:
     """boot(topology) gives one more machine, for this test alone."""
     made: list[VM] = []
 
     def make(topology: Topology) -> VM:
         made.append(machines.boot(
-            topology, kernel_release, f'{request.module.__name__}.'
-            f'{request.node.originalname}'))
+            iommus.on(topology, iommu), kernel_release,
+            f'{_name(request.module, iommu)}.{request.node.originalname}'))
         return made[-1]
 
     yield make
@@ -305,8 +355,9 @@ def _may_run_again(item: pytest.Item,
         return False
     # Whatever the failure left there is not for the next try.
     machines = item.config.machines
-    vm = machines.running.get((item.module.__name__,
-                               item.callspec.params['kernel_release']))
+    params = _params(item)
+    vm = machines.running.get((_name(item.module, params.get('iommu', '')),
+                               params['kernel_release']))
     return not (vm and machines.drop(vm))
 
 
@@ -341,6 +392,8 @@ def pytest_runtest_protocol(item: pytest.Item, nextitem: Any) -> bool | None:
 
 def pytest_terminal_summary(terminalreporter: Any,
                             config: pytest.Config) -> None:
+    for reason in sorted(config.impossible):
+        terminalreporter.write_line(f'IMPOSSIBLE: {reason}', yellow=True)
     for name in _retried:
         terminalreporter.write_line(
             f'RETRIED on a new machine: {name}', yellow=True)

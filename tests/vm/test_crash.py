@@ -455,5 +455,7 @@ def test_no_failpoint_is_left_out(vm):
     if vm.release not in MET:
         pytest.skip('needs the tests above')
     built_in = set(vm.out('iommu-policyd --list-failpoints').split())
+    # No change has that: test_autoprobe.py kills there.
+    built_in -= {'autoprobe.before', 'autoprobe.after'}
     assert len(built_in) > 20
     assert built_in - MET[vm.release] == set()

@@ -2,9 +2,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
 # The initrd's only program: puts the guest's root together and hands over to
-# systemd. Two disks on the chipset's own AHCI hold the system and the modules;
-# a tmpfs above them takes all that is written, and /extra, which comes with
-# each boot, is copied there (the daemon, its policy, the scenario's files).
+# systemd. Two disks, which are no PCI devices of their own, hold the system and
+# the modules; a tmpfs above them takes all that is written, and /extra, which
+# comes with each boot, is copied there (the daemon, its policy, the scenario's
+# files).
 
 export PATH=/bin
 /bin/busybox mkdir -p /bin
@@ -28,22 +29,23 @@ for list in $(cat /boot-first 2>/dev/null) order; do
 	done < "/boot-modules/$list"
 done
 
+read -r one other < /disks
 # The disks appear when their links are up, some time after the driver.
 tries=0
-until [ -b /dev/sda ] && [ -b /dev/sdb ]; do
+until [ -b "/dev/$one" ] && [ -b "/dev/$other" ]; do
 	tries=$((tries + 1))
 	[ $tries -lt 600 ] || die "the disks did not appear"
 	usleep 50000
 done
-# Links come up side by side, so either disk may be sda.
-system=/dev/sda modules=/dev/sdb
-mount -t erofs -o ro $system /lower || die "cannot mount $system"
+# Links come up side by side, so either disk may be the first.
+system=/dev/$one modules=/dev/$other
+mount -t erofs -o ro "$system" /lower || die "cannot mount $system"
 if [ ! -d /lower/etc ]; then
 	umount /lower
-	system=/dev/sdb modules=/dev/sda
-	mount -t erofs -o ro $system /lower || die "cannot mount $system"
+	system=/dev/$other modules=/dev/$one
+	mount -t erofs -o ro "$system" /lower || die "cannot mount $system"
 fi
-mount -t erofs -o ro $modules /modules || die "cannot mount $modules"
+mount -t erofs -o ro "$modules" /modules || die "cannot mount $modules"
 
 mount -t tmpfs -o mode=755 tmpfs /upper
 mkdir /upper/data /upper/work

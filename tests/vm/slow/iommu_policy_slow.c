@@ -2,7 +2,8 @@
 /*
  * A driver for QEMU's edu device that does nothing, and that stays in its
  * probe or remove function, as one that waits for its hardware, for as long as
- * its parameter says. It is not to be woken by any signal.
+ * its parameter says. It is not to be woken by any signal. Or it wants to be
+ * asked again, as one that waits for another driver.
  */
 #include <linux/delay.h>
 #include <linux/module.h>
@@ -14,6 +15,9 @@ module_param(in_probe, bool, 0600);
 static bool in_remove;
 module_param(in_remove, bool, 0600);
 
+static bool defer;
+module_param(defer, bool, 0600);
+
 static void stay(const bool *parameter)
 {
 	while (READ_ONCE(*parameter))
@@ -23,7 +27,7 @@ static void stay(const bool *parameter)
 static int slow_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
 	stay(&in_probe);
-	return 0;
+	return READ_ONCE(defer) ? -EPROBE_DEFER : 0;
 }
 
 static void slow_remove(struct pci_dev *pdev)

@@ -7,12 +7,13 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import Iterable
 
 from .cache import command
 
-# The metapackages that Debian's releases name their kernels by.
-_KERNELS = ('linux-image-amd64', 'linux-image-6.12-amd64',
-            'linux-image-6.1-amd64')
+# The metapackages that Debian's releases name their kernels by, without the
+# kind of processor.
+_KERNELS = ('linux-image', 'linux-image-6.12', 'linux-image-6.1')
 
 
 def host_codename() -> str:
@@ -28,8 +29,9 @@ def suite() -> str:
 
 
 @lru_cache(maxsize=None)
-def update() -> None:
-    command('apt-get', '-q', '-o', 'Acquire::Retries=3', 'update')
+def update(extra: tuple[str, ...] = ()) -> None:
+    command('apt-get', '-q', *extra, '-o', 'Acquire::Retries=3', '-o',
+            'APT::Sandbox::User=root', 'update')
 
 
 def _targets() -> list[tuple[str, str, str]]:
@@ -45,8 +47,13 @@ def _targets() -> list[tuple[str, str, str]]:
     return found
 
 
-def sources() -> str:
-    """A sources.list for suite(), from Debian's entries in apt's own."""
+def sources(wanted: str = '', more: tuple[str, ...] = ()) -> str:
+    """A sources.list for a suite, from Debian's entries in apt's own.
+
+    `more` are endings besides, as -backports, of which this machine may have
+    none: they are where the release itself is.
+    """
+    wanted = wanted or suite()
     if not _targets():
         update()
     codename = host_codename()
@@ -54,8 +61,11 @@ def sources() -> str:
     for uri, release, component in _targets():
         if release in (codename, f'{codename}-updates',
                        f'{codename}-security'):
-            wanted = release.replace(codename, suite(), 1)
-            lines.add(f'deb {uri} {wanted} {component}\n')
+            lines.add(f'deb {uri} {release.replace(codename, wanted, 1)} '
+                      f'{component}\n')
+        if release == codename:
+            lines.update(f'deb {uri} {wanted}{ending} {component}\n'
+                         for ending in more)
     if not lines:
         raise RuntimeError("apt's sources name no Debian release "
                            f'"{codename}": run apt-get update, or add one')
@@ -72,9 +82,10 @@ def options() -> list[str]:
     return found
 
 
-def _dependency(meta: str, release: str) -> str | None:
+def _dependency(meta: str, release: str,
+                extra: tuple[str, ...]) -> str | None:
     try:
-        text = command('apt-cache', 'depends', meta)
+        text = command('apt-cache', *extra, 'depends', meta)
     except RuntimeError:
         return None
     match = re.search(r'Depends: (linux-image-' + re.escape(release) +
@@ -82,33 +93,38 @@ def _dependency(meta: str, release: str) -> str | None:
     return match.group(1) if match else None
 
 
-def kernel_package(release: str) -> str:
-    """The name of the real image package of kernel `release`, as "6.12"."""
+def kernel_package(release: str, arch: str = 'amd64',
+                   extra: tuple[str, ...] = ()) -> str:
+    """The name of the real image package of kernel `release`, as "6.12".
+
+    `extra` are more options for apt.
+    """
     for attempt in range(2):
         for meta in _KERNELS:
-            package = _dependency(meta, release)
+            package = _dependency(f'{meta}-{arch}', release, extra)
             if package:
                 return package
         if not attempt:
-            update()
+            update(extra)
     raise RuntimeError(f'no Debian package of kernel {release} in the '
                        'releases that apt is set up for')
 
 
-def dependencies(package: str) -> list[str]:
+def dependencies(package: str, extra: tuple[str, ...] = ()) -> list[str]:
     """The names of the packages that one depends on."""
-    text = command('apt-cache', 'depends', '--important', package)
+    text = command('apt-cache', *extra, 'depends', '--important', package)
     return re.findall(r'Depends: (\S+)', text)
 
 
-def unpack(package: str, folder: Path, version: str = '') -> str:
+def unpack(package: str, folder: Path, version: str = '',
+           extra: tuple[str, ...] = ()) -> str:
     """Downloads a package and unpacks it, installing nothing.
 
     `version` is preferred to the newest one, as long as a mirror has it.
-    Returns the version that it was.
+    `extra` are more options for apt. Returns the version that it was.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    download = ['apt-get', '-q', '-o', 'Acquire::Retries=3',
+    download = ['apt-get', '-q', *extra, '-o', 'Acquire::Retries=3',
                 '-o', 'APT::Sandbox::User=root', 'download']
     wanted = [package]
     if version:
@@ -116,7 +132,7 @@ def unpack(package: str, folder: Path, version: str = '') -> str:
     # Lists older than the mirror name versions that are gone.
     for name in wanted + [None] + wanted:
         if name is None:
-            update()
+            update(extra)
             continue
         try:
             command(*download, name, cwd=folder)
@@ -131,3 +147,31 @@ def unpack(package: str, folder: Path, version: str = '') -> str:
         command('dpkg-deb', '-x', deb, folder)
         deb.unlink()
     return found
+
+
+def _mmdebstrap(suite: str, tree: Path, *words: str) -> None:
+    listed = tree.with_name('sources.list')
+    listed.write_text(sources(suite))
+    command('mmdebstrap', '--mode=root', '--skip=cleanup/reproducible',
+            *(f'--aptopt={option}' for option in options()), *words, suite,
+            tree, listed)
+    listed.unlink()
+
+
+def bootstrap(suite: str, tree: Path, packages: Iterable[str],
+              *words: str) -> None:
+    """Installs a small system with these packages into a folder.
+
+    `words` are more options for mmdebstrap.
+    """
+    _mmdebstrap(suite, tree, '--variant=minbase',
+                *(f'--include={name}' for name in packages), *words)
+
+
+def extract(suite: str, arch: str, tree: Path, packages: Iterable[str],
+            *words: str) -> None:
+    """Unpacks packages with all that they depend on, and runs nothing of it:
+    they may be for another kind of processor."""
+    _mmdebstrap(suite, tree, '--variant=extract', f'--arch={arch}',
+                '--hook-dir=/usr/share/mmdebstrap/hooks/merged-usr',
+                *(f'--include={name}' for name in packages), *words)

@@ -103,6 +103,9 @@ def introspected(vm: VM, path: str) -> dict[str, Members]:
 
 # -- what is told -------------------------------------------------------------
 
+_BEGIN_RULE = f"type='signal',interface='{SERVICE}.Test',member='Begin'"
+
+
 class Monitor:
     """busctl monitor, from the moment that it listens."""
 
@@ -111,14 +114,21 @@ class Monitor:
         self._vm = vm
         self._marks = 0
         self._job = vm.start('exec stdbuf -oL busctl monitor --json=short '
-                             f'--match="{rule}"')
-        vm.wait(lambda: 'Monitoring' in self._job.peek().stderr,
-                what='busctl monitor')
+                             f'--match="{rule}" --match="{_BEGIN_RULE}"')
+        # With --json, systemd 257 does not say when it listens.
+        vm.wait(self._has_begun, what='busctl monitor')
+
+    def _has_begun(self) -> bool:
+        self._vm.run(['busctl', 'emit', f'{ROOT}/test', f'{SERVICE}.Test',
+                      'Begin'])
+        return 'Begin' in self._job.peek().stdout
 
     def messages(self) -> list[dict[str, Any]]:
         lines = self._job.peek().stdout.split('\n')
         # What follows the last newline is still being written.
-        return [json.loads(line) for line in lines[:-1] if line]
+        found = [json.loads(line) for line in lines[:-1] if line]
+        return [message for message in found
+                if message.get('member') != 'Begin']
 
     def catch_up(self) -> None:
         """Returns when all that the daemon has had to tell by now is here."""

@@ -26,6 +26,7 @@ PACKAGES = (
 # Everything that takes time at boot or wakes up later, and tests nothing.
 MASKED = (
     'getty@tty1.service', 'getty.target', 'serial-getty@ttyS0.service',
+    'serial-getty@ttyAMA0.service', 'serial-getty@hvc0.service',
     'apt-daily.timer', 'apt-daily-upgrade.timer', 'dpkg-db-backup.timer',
     'e2scrub_all.timer', 'e2scrub_reap.service', 'fstrim.timer',
     'mdcheck_start.timer', 'mdcheck_continue.timer', 'mdmonitor.service',
@@ -99,31 +100,28 @@ def _prepare(tree: Path) -> None:
         (tree / stamp).touch()
 
 
-def _build(work: Path) -> None:
+# Options for mmdebstrap.
+NO_DOCUMENTS = [f'--dpkgopt=path-exclude=/usr/share/{name}/*'
+                 for name in ('doc', 'man', 'locale')]
+
+
+def _build(suite: str, work: Path) -> None:
     if os.geteuid():
         raise RuntimeError('building the guest image needs root')
     tree = work / 'tree'
-    sources = work / 'sources.list'
-    sources.write_text(apt.sources())
-    settings = [f'--aptopt={option}' for option in apt.options()]
-    cache.command(
-        'mmdebstrap', '--mode=root', '--variant=minbase',
-        f'--include={",".join(PACKAGES)}', '--skip=cleanup/reproducible',
-        '--dpkgopt=path-exclude=/usr/share/doc/*',
-        '--dpkgopt=path-exclude=/usr/share/man/*',
-        '--dpkgopt=path-exclude=/usr/share/locale/*', *settings,
-        apt.suite(), tree, sources)
-    sources.unlink()
+    apt.bootstrap(suite, tree, PACKAGES, *NO_DOCUMENTS)
     _prepare(tree)
     cache.command('mkfs.erofs', '-zlz4', work / 'root.erofs', tree)
     shutil.rmtree(tree)
 
 
-def get() -> Path:
+def get(suite: str = '') -> Path:
     """The root image, made when it is not there yet."""
     here = Path(__file__)
+    suite = suite or apt.suite()
     folder = cache.cached(
-        'guest',
-        [apt.suite(), here, cache.GUEST_FILES / 'agent.py',
-         cache.GUEST_FILES / 'vm-agent.service'], _build)
+        'guest' if suite == apt.suite() else f'guest-{suite}',
+        [suite, here, cache.GUEST_FILES / 'agent.py',
+         cache.GUEST_FILES / 'vm-agent.service'],
+        lambda work: _build(suite, work))
     return folder / 'root.erofs'

@@ -13,19 +13,21 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from . import apt, cache, cpio, debugkernel
+from . import apt, cache, cpio, debugkernel, otherdebian
+from .arch import X86, Arch
 
 DEFAULT = '6.12'
-KNOWN = ('6.12', '6.1')    # all; the one that looks for bugs is extra
+KNOWN = ('6.12', '6.1')    # all; 7.2 and what looks for bugs are extra
 
-# What mounts the root, in this order; everything else is loaded by udev or by
-# the scenario. libcrc32c asks the crypto layer for crc32c and names no module.
-BOOT = ('crc32c_generic', 'ahci', 'sd_mod', 'erofs', 'overlay')
+# What mounts the root when its disks are there; everything else is loaded by
+# udev or by the scenario. libcrc32c asks the crypto layer for crc32c and names
+# no module.
+BOOT = ('crc32c_generic', 'erofs', 'overlay')
 
 # Where this is the IOMMU, no disk has a driver before it is there.
 BOOT_VIRTIO = ('virtio_pci', 'virtio_iommu')
 
-MODULES = BOOT + (
+MODULES = BOOT + ('ahci', 'sd_mod') + (
     # network cards and what is stacked on them
     'e1000', 'e1000e', 'igb', 'igbvf', 'igc', 'vmxnet3', 'failover',
     'net_failover', 'bonding', 'bridge', '8021q', 'macvlan', 'macvtap',
@@ -63,6 +65,7 @@ class Kernel:
     """Where a kernel's files are on this machine."""
 
     release: str        # as it was asked for: "6.12"
+    arch: Arch
     version: str        # as uname -r says it
     package: str        # the version of its Debian package
     vmlinuz: Path
@@ -113,7 +116,15 @@ class _Selection:
         return path.with_name(path.name.split('.ko')[0] + '.ko')
 
 
-def _initrd(boot: dict[str, _Selection]) -> bytes:
+def _busybox(arch: Arch, work: Path) -> bytes:
+    path = Path('/bin/busybox')
+    if arch.foreign:
+        apt.unpack('busybox-static', work, '', otherdebian.options('', arch))
+        path = work / 'bin' / 'busybox'
+    return path.read_bytes()
+
+
+def _initrd(boot: dict[str, _Selection], arch: Arch, busybox: bytes) -> bytes:
     """`boot`: what to load, by the name of the file that lists it."""
     archive = cpio.Cpio()
     for folder in ('proc', 'sys', 'dev', 'run', 'lower', 'modules', 'upper',
@@ -121,37 +132,49 @@ def _initrd(boot: dict[str, _Selection]) -> bytes:
         archive.directory(folder)
     # The kernel opens its console before /dev is mounted.
     archive.device('dev/console', 0o020000, 5, 1)
-    archive.file('bin/busybox', Path('/bin/busybox').read_bytes(), 0o755)
+    archive.file('bin/busybox', busybox, 0o755)
     archive.file('init', (cache.GUEST_FILES / 'init.sh').read_bytes(), 0o755)
     for order, selection in boot.items():
         for name, data in selection.chosen.items():
             archive.file(f'boot-modules/{name}.ko', data)
         archive.file(f'boot-modules/{order}', ''.join(
             f'{name}.ko\n' for name in selection.chosen))
+    archive.file('disks', ' '.join(arch.disks) + '\n')
     return archive.finish()
 
 
-def _build(release: str, work: Path) -> None:
+def _build(release: str, arch: Arch, work: Path) -> None:
+    extra = otherdebian.options(otherdebian.of(release), arch)
     if release == debugkernel.NAME:
         package = debugkernel.get()
         package_version = (package / 'package-version').read_text()
+    elif otherdebian.of(release):
+        package = work / 'package'
+        for name in otherdebian.kernel_packages(release, arch):
+            package_version = apt.unpack(name, package, '', extra)
     else:
         package = work / 'package'
-        package_version = apt.unpack(apt.kernel_package(release), package)
+        package_version = apt.unpack(apt.kernel_package(
+            release, arch.name, extra), package, '', extra)
     (work / 'package-version').write_text(package_version)
-    tree, = (package / 'lib' / 'modules').iterdir()
+    # Newer packages have all of it below /usr, the image too.
+    tree, = [*package.glob('lib/modules/*'),
+             *package.glob('usr/lib/modules/*')]
     version = tree.name
-    shutil.copy(package / 'boot' / f'vmlinuz-{version}', work / 'vmlinuz')
+    images = [package / 'boot' / f'vmlinuz-{version}', tree / 'vmlinuz']
+    shutil.copy(next(path for path in images if path.exists()),
+                work / 'vmlinuz')
 
     boot = {'order': _Selection(tree), 'order.virtio': _Selection(tree)}
-    for name in BOOT:
+    for name in (*arch.boot, *BOOT):
         boot['order'].add(name)
     for name in BOOT_VIRTIO:
         boot['order.virtio'].add(name)
-    (work / 'initrd').write_bytes(_initrd(boot))
+    (work / 'initrd').write_bytes(
+        _initrd(boot, arch, _busybox(arch, work / 'package')))
 
     chosen = _Selection(tree)
-    for name in MODULES:
+    for name in (*arch.boot, *MODULES):
         chosen.add(name)
     layer = work / 'layer'
     target = layer / 'usr' / 'lib' / 'modules' / version
@@ -177,16 +200,22 @@ def series(release: str) -> str:
     return debugkernel.BASE if release == debugkernel.NAME else release
 
 
-def get(release: str = DEFAULT) -> Kernel:
+def like(release: str) -> str:
+    """The kernel that does the same, wherever `release` is not named."""
+    return '6.12' if release == '7.2' else series(release)
+
+
+def get(release: str = DEFAULT, arch: Arch = X86) -> Kernel:
     """The kernel `release`, downloaded and prepared when it is not yet."""
     here = Path(__file__)
     inputs = [release, apt.host_codename(), here, here.with_name('cpio.py'),
+              otherdebian.of(release), str(arch),
               cache.GUEST_FILES / 'init.sh']
     if release == debugkernel.NAME:
         inputs.append(str(debugkernel.get()))
-    folder = cache.cached(f'kernel-{release}', inputs,
-                          lambda work: _build(release, work))
-    return Kernel(release, (folder / 'version').read_text(),
+    folder = cache.cached(f'kernel-{release}{arch.ending()}', inputs,
+                          lambda work: _build(release, arch, work))
+    return Kernel(release, arch, (folder / 'version').read_text(),
                   (folder / 'package-version').read_text(),
                   folder / 'vmlinuz', folder / 'modules.erofs',
                   folder / 'initrd')

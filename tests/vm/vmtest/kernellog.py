@@ -19,12 +19,14 @@ _COMPLAINTS = re.compile('|'.join((
     r'INFO: trying to register non-static key',
     r'turning off the locking correctness validator',
     r'\bODEBUG: ',
+    r'\[iommu_policy\] enqueued on deprecated',
     # What it suspects is looked at one by one; see leaks().
     r'kmemleak: (?!Kernel memory leak detector initialized'
     r'|Automatic memory scanning|\d+ new suspected)',
     # DMA that the IOMMU had to stop: a device that was let down.
     r'DMAR: \[.*fault', r'DMAR: DRHD: handling fault', r'DMAR: ERROR',
-    r'AMD-Vi: Event logged',
+    r'Event logged \[', r'virtio_iommu .* fault from EP',
+    r'arm-smmu-v3 .*: event 0x',
 )))
 
 

@@ -13,7 +13,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from . import cache, cpio, image, kernel, kernellog, module, pace
+from . import (arch, cache, cpio, firmware, foreignimage, image, kernel,
+               kernellog, module, otherdebian, pace, realroot)
 from .channel import Channel
 from .qmp import Qmp
 from .topology import Device, Topology
@@ -23,15 +24,21 @@ UNIT = 'iommu-policyd.service'
 
 # The kernel's complaints go to the console at once, the rest stays in memory:
 # every character costs emulation time.
-# no_timer_check: on a busy host the emulated timer fails the kernel's test of it now and then.
-CMDLINE = ('console=ttyS0 loglevel=5 panic=-1 no_timer_check systemd.show_status=auto '
+CMDLINE = ('loglevel=5 panic=-1 systemd.show_status=auto '
            'systemd.unit=multi-user.target net.ifnames=0 '
            'systemd.journald.forward_to_console=0 '
            'lsm=lockdown init_on_alloc=0 mitigations=off')
 
+# And what is for one kind of processor.
+# no_timer_check: on a busy host the emulated timer fails the kernel's test of it now and then.
+# nokaslr: else page tables are switched on every system call.
+KIND_CMDLINE = {arch.X86: 'no_timer_check', arch.ARM: 'nokaslr'}
+
 # What guards an emulated CPU only costs: each of these makes QEMU look at every
-# page or switch page tables on every system call.
-CPU = 'max,la57=off,smap=off,smep=off,pku=off'
+# page or switch page tables on every system call. The Arm CPU is one that has
+# no such features yet.
+CPU = {arch.X86: 'max,la57=off,smap=off,smep=off,pku=off',
+       arch.ARM: 'cortex-a72'}
 
 
 # What the initrd's program says first.
@@ -50,6 +57,7 @@ class Machine:
     def __init__(self, topology: Topology, release: str, tree: Path | None,
                  logs: Path) -> None:
         self.topology = topology
+        self.arch = arch.of(topology.iommu)
         self.logs = logs
         logs.mkdir(parents=True, exist_ok=True)
         self.console = logs / 'console.log'
@@ -57,12 +65,18 @@ class Machine:
         self._nodes: set[str] = set()
         self._stopping = False
         try:
-            self._start(kernel.get(release), image.get(), tree)
+            self._start(kernel.get(release, self.arch),
+                        self._root(otherdebian.of(release)), tree)
         except BaseException:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
     # -- what the guest finds ------------------------------------------
+
+    def _root(self, suite: str) -> Path:
+        if self.arch.foreign:
+            return foreignimage.get(suite, self.arch)
+        return image.get(suite)
 
     def _extra(self, guest: kernel.Kernel, tree: Path | None) -> bytes:
         archive = cpio.Cpio()
@@ -106,6 +120,13 @@ class Machine:
         path.write_bytes(blob)
         return path
 
+    def _real_root(self, guest: kernel.Kernel,
+                   tree: Path | None) -> tuple[Path, Path]:
+        top = self.topology
+        made = realroot.get(top.root, guest, tree, POLICY)
+        return realroot.for_machine(made, self.folder, POLICY, top.policy,
+                                    top.initramfs)
+
     # -- the process ---------------------------------------------------
 
     def disk(self, device: Device) -> dict[str, object]:
@@ -121,9 +142,8 @@ class Machine:
     def _words(self, guest: kernel.Kernel, root: Path,
                initrd: Path, qmp: int, agent: int) -> list[str]:
         top = self.topology
-        split = ',kernel-irqchip=split' if top.iommu == 'intel' else ''
-        words = ['qemu-system-x86_64', '-machine', f'q35{split}',
-                 '-accel', f'tcg,thread={top.tcg_thread}', '-cpu', CPU,
+        words = [*self._board(), '-accel', f'tcg,thread={top.tcg_thread}',
+                 '-cpu', CPU[self.arch],
                  '-m', f'{pace.memory(guest.release, top.ram_mb)}M',
                  '-smp', str(top.cpus),
                  '-nodefaults', '-display', 'none', '-no-reboot',
@@ -133,29 +153,63 @@ class Machine:
                  '-chardev', f'file,id=console,path={self.console}',
                  '-serial', 'chardev:console',
                  '-chardev', f'socket,id=agent,fd={agent}',
-                 '-serial', 'chardev:agent',
+                 *self._agent(),
                  '-chardev', f'socket,id=qmp,fd={qmp}',
                  '-mon', 'chardev=qmp,mode=control']
-        for port, path in enumerate((root, guest.modules)):
+        disks = () if top.root else (root, guest.modules)
+        if top.root:
+            words += ['-drive', f'file={root},format=raw,if=none,id=root']
+        for port, path in enumerate(disks):
             # QEMU has no read-only IDE disk; with snapshot the shared image
             # is opened read-only and writes, if any, go to a temporary file.
+            disk = 'virtio-blk-device' if self.arch is arch.ARM \
+                else f'ide-hd,bus=ide.{port}'
             words += ['-drive', f'file={path},format=raw,if=none,snapshot=on,'
                                 f'id=system{port}',
-                      '-device', f'ide-hd,drive=system{port},bus=ide.{port}']
+                      '-device', f'{disk},drive=system{port}']
+        for name in top.subsystems:
+            words += ['-device', f'nvme-subsys,id={name}']
         for device in [*top.port_devices(), *top.cold]:
             if device.size_mb:
                 words += ['-blockdev', json.dumps(self.disk(device))]
             words += ['-device', json.dumps(device.arguments())]
         return words + list(top.qemu_args)
 
+    def _board(self) -> list[str]:
+        """The machine but for what is plugged into it."""
+        iommu = self.topology.iommu
+        if self.arch is arch.X86:
+            split = ',kernel-irqchip=split' if iommu == 'intel' else ''
+            return ['qemu-system-x86_64', '-machine', f'q35{split}']
+        # The kernel has ACPI from a firmware only. With a device tree, which
+        # QEMU hands it otherwise, a root port and what is behind it share a
+        # group.
+        return ['qemu-system-aarch64', '-machine',
+                'virt,iommu=smmuv3,gic-version=3', '-bios',
+                str(firmware.get()), '-global',
+                'virtio-mmio.force-legacy=false']
+
+    def _agent(self) -> list[str]:
+        """Where the agent's line ends."""
+        if self.arch is arch.X86:
+            return ['-serial', 'chardev:agent']
+        return ['-device', 'virtio-serial-device',
+                '-device', 'virtconsole,chardev=agent']
+
     def cmdline(self) -> str:
         mode = {'intel': 'intel_iommu=on'}.get(self.topology.iommu, '')
-        return ' '.join(f'{CMDLINE} {mode} {self.topology.kernel_args}'
-                        .split())
+        if self.topology.root:
+            mode += ' root=/dev/nvme0n1 rw rootfstype=ext4'
+        return ' '.join(f'console={self.arch.console} {CMDLINE} '
+                        f'{KIND_CMDLINE[self.arch]} {mode} '
+                        f'{self.topology.kernel_args}'.split())
 
     def _start(self, guest: kernel.Kernel, root: Path,
                tree: Path | None) -> None:
-        initrd = self._initrd(guest, tree)
+        if self.topology.root:
+            root, initrd = self._real_root(guest, tree)
+        else:
+            initrd = self._initrd(guest, tree)
         qmp, qmp_far = socket.socketpair()
         agent, agent_far = socket.socketpair()
         words = self._words(guest, root, initrd, qmp_far.fileno(),
@@ -218,7 +272,9 @@ class Machine:
             raise EmulatorFailed(
                 f'QEMU was ended by {name}\n{self.errors()}')
         text = self.console_text()
-        if 'Kernel panic' in text and INIT not in text:
+        # A system of its own has an init of its own, which says nothing.
+        if 'Kernel panic' in text and INIT not in text \
+                and not self.topology.root:
             raise EmulatorFailed('a panic before the first process:\n' +
                                  self.console_tail())
         if kernellog.lost_timer(text):

@@ -11,7 +11,7 @@ import re
 import shutil
 from pathlib import Path
 
-from . import apt, cache, cpio, debugkernel, tree
+from . import apt, cache, cpio, debugkernel, otherdebian, tree
 from .kernel import Kernel
 
 NAME = 'iommu_policy'
@@ -26,10 +26,15 @@ _SOURCE = re.compile(r'(\.[chS]|\.sh|\.mk|/Kbuild|/Makefile)$')
 
 def _build_headers(guest: Kernel, work: Path) -> None:
     name = f'linux-headers-{guest.version}'
-    apt.unpack(name, work, guest.package)
-    for other in apt.dependencies(name):
-        if re.fullmatch(r'linux-(headers-.*-common|kbuild-.*)', other):
-            apt.unpack(other, work, guest.package)
+    suite = otherdebian.of(guest.release)
+    extra = otherdebian.options(suite, guest.arch)
+    apt.unpack(name, work, guest.package, extra)
+    for other in apt.dependencies(name, extra):
+        if re.fullmatch(r'linux-headers-.*-common', other):
+            apt.unpack(other, work, guest.package, extra)
+        elif re.fullmatch(r'linux-kbuild-.*', other):
+            # Programs, which are to run here.
+            apt.unpack(other, work, guest.package, otherdebian.options(suite))
     # It names its other half by the place where packages are installed.
     makefile = work / 'usr' / 'src' / name / 'Makefile'
     makefile.write_text(makefile.read_text().replace(
@@ -43,7 +48,7 @@ def headers(guest: Kernel) -> Path:
     """A build tree of the guest's kernel, for KDIR=."""
     if guest.release == debugkernel.NAME:
         return debugkernel.headers()
-    folder = cache.cached(f'headers-{guest.release}',
+    folder = cache.cached(f'headers-{guest.release}{guest.arch.ending()}',
                           [guest.version, guest.package, Path(__file__)],
                           lambda work: _build_headers(guest, work))
     return folder / 'usr' / 'src' / f'linux-headers-{guest.version}'
@@ -66,13 +71,27 @@ def _build(guest: Kernel, names: list[str], work: Path) -> None:
         copy = source / name
         copy.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(cache.TOP / name, copy)
-    cache.command('make', '-C', source / 'kernel', f'KDIR={headers(guest)}')
+    _make(guest, '-C', source / 'kernel', f'KDIR={headers(guest)}',
+          folder=work)
     layer = work / 'tree'
     updates = layer / 'usr' / 'lib' / 'modules' / guest.version / 'updates'
     updates.mkdir(parents=True)
     shutil.move(source / 'kernel' / f'{NAME}.ko', updates)
     shutil.rmtree(source)
     _depmod(guest, layer)
+
+
+def _make(guest: Kernel, *words: str | Path, folder: Path) -> None:
+    """make in a folder, with the compiler of the guest's release."""
+    suite = otherdebian.of(guest.release)
+    if guest.arch.foreign:
+        words += (f'ARCH={guest.arch.kernel}',
+                  f'CROSS_COMPILE={guest.arch.cross()}')
+    if suite:
+        otherdebian.run(suite, 'make', *words, cwd=folder,
+                        folders=(folder, headers(guest).parents[2]))
+    else:
+        cache.command('make', *words)
 
 
 def get(guest: Kernel) -> Path:
@@ -83,24 +102,30 @@ def get(guest: Kernel) -> Path:
     inputs: list[Path | str] = [str(headers(guest)), Path(__file__)]
     for name in names:
         inputs += [name, cache.TOP / name]
-    folder = cache.cached(f'module-{guest.release}', inputs,
-                          lambda work: _build(guest, names, work))
+    folder = cache.cached(f'module-{guest.release}{guest.arch.ending()}',
+                          inputs, lambda work: _build(guest, names, work))
     return folder / 'tree'
 
 
-def _build_client(work: Path) -> None:
-    flags = cache.command('pkg-config', '--cflags', '--libs', 'libnl-3.0',
+def _build_client(guest: Kernel, work: Path) -> None:
+    compiler, pkg_config = ['cc'], 'pkg-config'
+    if guest.arch.foreign:
+        sysroot = otherdebian.sysroot('', guest.arch)
+        compiler = [f'{guest.arch.cross()}gcc', f'--sysroot={sysroot}/root']
+        pkg_config = str(sysroot / 'pkg-config')
+    flags = cache.command(pkg_config, '--cflags', '--libs', 'libnl-3.0',
                           'libnl-genl-3.0').split()
-    cache.command('cc', '-std=gnu11', '-D_GNU_SOURCE', '-O1', '-g', '-Wall',
-                  '-Wextra', f'-I{_UAPI}', '-o', work / 'policy-client',
+    cache.command(*compiler, '-std=gnu11', '-D_GNU_SOURCE', '-O1', '-g',
+                  '-Wall', '-Wextra', f'-I{_UAPI}', '-o', work / 'policy-client',
                   *sorted(_CLIENT_SOURCES.glob('*.c')), *flags)
 
 
-def client() -> bytes:
+def client(guest: Kernel) -> bytes:
     """The test client, as the guest runs it."""
     inputs: list[Path | str] = [Path(__file__), *sorted(_UAPI.rglob('*.h'))]
     inputs += sorted(_CLIENT_SOURCES.glob('*.[ch]'))
-    folder = cache.cached('client', inputs, _build_client)
+    folder = cache.cached(f'client{guest.arch.ending()}', inputs,
+                          lambda work: _build_client(guest, work))
     return (folder / 'policy-client').read_bytes()
 
 
@@ -110,7 +135,8 @@ def other(guest: Kernel, source: Path) -> bytes:
 
     def build(work: Path) -> None:
         copy = shutil.copytree(source, work / 'source')
-        cache.command('make', '-C', tree_of_kernel, f'M={copy}', 'modules')
+        _make(guest, '-C', tree_of_kernel, f'M={copy}', 'modules',
+              folder=work)
         for module in copy.glob('*.ko'):
             shutil.move(module, work)
 
@@ -123,4 +149,4 @@ def other(guest: Kernel, source: Path) -> bytes:
 def add(archive: cpio.Cpio, guest: Kernel, prefix: str) -> None:
     """Puts both into a guest's files."""
     archive.tree(get(guest), prefix)
-    archive.file(f'{prefix}/{CLIENT}', client(), 0o755)
+    archive.file(f'{prefix}/{CLIENT}', client(guest), 0o755)

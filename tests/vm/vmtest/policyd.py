@@ -29,8 +29,9 @@ MESSAGES = {
     'module-came': '204be75cda184d26a3652bac8a8a2b49',
     'module-went': 'e06a0fcfc85d414cafe5d380864c6ff6',
     'policy-kept': 'b7ec199f1b1f41e6afa81f99538f4400',
-    'recovered': 'ee1b5ba7d8ac4f069c5a3a74f9ee21f0',
     'no-iommu': '60e6bbf54d464756b7ff0c5b1259d7b1',
+    'cannot-change': '0b92403fb02c4a5f9a61e98693ed1967',
+    'recovered': 'ee1b5ba7d8ac4f069c5a3a74f9ee21f0',
     'left-out': '0884fd8eae474512927cae24b57c9b3b',
 }
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from . import cache, tree
+from . import arch, cache, iommus, otherdebian, tree
 from .qmp import QmpError
 from .topology import Device, Topology, e1000e, nvme
 from .vm import VM
@@ -50,6 +50,8 @@ def _line(vm: VM, line: str) -> None:
 def main() -> int:
     parser = argparse.ArgumentParser(prog='tests/vm/run --shell')
     parser.add_argument('--kernel', default='6.12')
+    parser.add_argument('--iommu', default=iommus.DEFAULT,
+                        choices=list(iommus.ALL))
     parser.add_argument('--lazy', action='store_true',
                         help='boot default DMA-FQ and not DMA')
     parser.add_argument('--module', action='store_true',
@@ -61,7 +63,12 @@ def main() -> int:
     topology = Topology(caching_mode=not options.lazy,
                         kernel_args=options.append, module=options.module,
                         cold=[nvme('n0', 'rp1'), e1000e('e0', 'rp2')])
-    vm = VM(topology, options.kernel, tree.build(),
+    reason = iommus.ALL[options.iommu].why_not(options.kernel)
+    if reason:
+        parser.error(f'--iommu {options.iommu}: {reason}')
+    topology = iommus.on(topology, options.iommu)
+    vm = VM(topology, options.kernel, tree.build(
+        suite=otherdebian.of(options.kernel), arch=arch.of(topology.iommu)),
             cache.own() / 'logs' / 'shell')
     try:
         if options.command:

@@ -98,7 +98,10 @@ class Topology:
 
     ports         names of the root ports, each of them can be hot-plugged
     cold          devices that are there at boot (bridges included)
+    iommu         intel, amd, virtio, or smmuv3, with an Arm processor;
+                  anything else: none
     caching_mode  on: the boot default is DMA (strict); off: DMA-FQ
+    subsystems    ids of nvme subsystems, for the devices that are in one
     policy        files of /etc/iommu-policyd/policy.d, by name
     files         other files laid down before boot, by absolute path
     enable        units to enable; None: the daemon's, if it is there
@@ -110,6 +113,10 @@ class Topology:
                   it are there; `load` or the scenario loads it
     bus           'broker': dbus-broker instead of dbus-daemon
     configure     options of the daemon's configure, as --enable-failpoints
+    root          boots from a root file system on a disk, by an initramfs
+                  that initramfs-tools or dracut has made; the disk is the
+                  block node 'root' for a cold device
+    initramfs     with `root`: programs to be others there, by absolute path
     wait          'running': until systemd is done; 'agent': at once
     expect_kernel regular expressions of kernel complaints that are expected
     expect_failed units of ours that are expected to fail
@@ -125,6 +132,7 @@ class Topology:
     tcg_thread: str = 'multi'
     kernel_args: str = ''
     qemu_args: Sequence[str] = ()
+    subsystems: Sequence[str] = ()
     policy: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str | bytes] = field(default_factory=dict)
     acpi_tables: Mapping[str, bytes] = field(default_factory=dict)
@@ -133,6 +141,8 @@ class Topology:
     module: bool = False
     bus: str = 'daemon'
     configure: Sequence[str] = ()
+    root: str = ''
+    initramfs: Mapping[str, str] = field(default_factory=dict)
     wait: str = 'running'
     boot_timeout: float = 180
     expect_kernel: Sequence[str] = ()

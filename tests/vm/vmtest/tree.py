@@ -12,7 +12,8 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from . import cache
+from . import cache, otherdebian
+from .arch import X86, Arch
 
 # For IOMMU_VM_ASAN: the guest has none of the compiler's libraries.
 SANITIZED = ('--enable-sanitizers',
@@ -62,17 +63,30 @@ def _copy(target: Path) -> None:
     manifest.write_text('\n'.join(names))
 
 
-def _unit_folder() -> str:
+def _unit_folder(suite: str) -> str:
+    if suite:
+        return '/usr/lib/systemd/system'
     done = subprocess.run(
         ['pkg-config', '--variable=systemdsystemunitdir', 'systemd'],
         capture_output=True, text=True)
     return done.stdout.strip() or '/lib/systemd/system'
 
 
-def build(*options: str) -> Path | None:
+def _cross(suite: str, arch: Arch) -> list[str]:
+    """What configure is told of another kind of processor."""
+    if not arch.foreign:
+        return []
+    sysroot = otherdebian.sysroot(suite, arch)
+    return [f'--host={arch.triplet}', f'PKG_CONFIG={sysroot}/pkg-config',
+            f'CC={arch.cross()}gcc --sysroot={sysroot}/root']
+
+
+def build(*options: str, suite: str = '', arch: Arch = X86) -> Path | None:
     """The folder that `make install DESTDIR=` filled; None without a daemon.
 
     `options` are more of configure's; each set of them is a build of its own.
+    `suite` has it built in another release of Debian, `arch` for another kind
+    of processor.
     """
     if not (cache.TOP / 'configure.ac').exists():
         cache.say('there is no configure.ac: the guest goes without a daemon')
@@ -80,6 +94,18 @@ def build(*options: str) -> Path | None:
     sanitized = bool(os.environ.get('IOMMU_VM_ASAN'))
     # What is compiled otherwise must not be mixed.
     base = cache.own() / ('daemon-asan' if sanitized else 'daemon')
+    if suite:
+        base = base.with_name(f'{base.name}-{suite}')
+    base = base.with_name(f'{base.name}{arch.ending()}')
+    outer = base
+    in_chroot = suite and not arch.foreign
+
+    def command(*words: str | Path, cwd: Path) -> None:
+        if in_chroot:
+            otherdebian.run(suite, *words, cwd=cwd, folders=(outer,))
+        else:
+            cache.command(*words, cwd=cwd)
+
     source = base / 'source'
     base = base.joinpath(*(option.strip('-') for option in options))
     objects, tree = base / 'objects', base / 'tree'
@@ -92,22 +118,23 @@ def build(*options: str) -> Path | None:
         inputs = max((source / name).stat().st_mtime_ns for name in ('configure.ac', 'Makefile.am'))
         if not generated.exists() or generated.stat().st_mtime_ns < inputs:
             cache.say('generating configure …')
-            cache.command('autoreconf', '-fi', cwd=source)
+            command('autoreconf', '-fi', cwd=source)
             generated.touch()
-        words = [*CONFIGURE, f'--with-systemdsystemunitdir={_unit_folder()}',
-                 *options, *os.environ.get('IOMMU_VM_CONFIGURE', '').split(),
+        words = [*CONFIGURE, f'--with-systemdsystemunitdir={_unit_folder(suite)}',
+                 *options, *_cross(suite, arch),
+                 *os.environ.get('IOMMU_VM_CONFIGURE', '').split(),
                  *(SANITIZED if sanitized else ())]
         record = objects / '.configured'
         if not (objects / 'Makefile').exists() or not record.exists() \
                 or record.read_text() != ' '.join(words):
             cache.say('configuring the daemon …')
-            cache.command(source / 'configure', *words, cwd=objects)
+            command(source / 'configure', *words, cwd=objects)
             record.write_text(' '.join(words))
-        cache.command('make', '-j2', cwd=objects)
+        command('make', '-j2', cwd=objects)
         # A run that is still reading the old tree must not lose it.
         fresh = base / f'tree.{os.getpid()}'
         shutil.rmtree(fresh, ignore_errors=True)
-        cache.command('make', 'install', f'DESTDIR={fresh}', cwd=objects)
+        command('make', 'install', f'DESTDIR={fresh}', cwd=objects)
         shutil.rmtree(tree, ignore_errors=True)
         fresh.rename(tree)
     return tree

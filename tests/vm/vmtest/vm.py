@@ -345,7 +345,8 @@ class VM:
 
     def journal(self, *matches: str, options: str = '') -> list[dict]:
         """Journal entries of this boot that match, oldest first."""
-        text = self.run(f'journalctl -b -q -o json --all {options} '
+        text = self.run(f'journalctl --sync; '
+                        f'journalctl -b -q -o json --all {options} '
                         f'{shlex.join(matches)}').stdout
         return [json.loads(line) for line in text.splitlines()]
 

@@ -1,0 +1,140 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""A root file system on a disk, and an initramfs as the distribution makes it.
+
+The other scenarios boot by the harness's own initrd, from disks that are no
+device of theirs. Here the guest is Debian on one ext4 file system, and
+update-initramfs or dracut, run in it by chroot, makes what the kernel boots.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Mapping
+
+from . import apt, cache, cpio, image
+from .kernel import Kernel
+
+# What each of the two makers needs beyond what the guest has.
+TOOLS = {
+    'initramfs-tools': ('initramfs-tools', 'initramfs-tools-core',
+                        'klibc-utils', 'libklibc', 'cpio', 'busybox',
+                        'linux-base'),
+    'dracut': ('dracut-core', 'cpio'),
+}
+DISK_MB = 900
+# In both when they are made; a scenario may have another text in its place.
+POLICY = {'50-root.conf': '[storage]\nmatch-class = 0108\n'
+                          'domain = identity\n'}
+UNIT = '/etc/systemd/system/sysinit.target.wants/iommu-policyd.service'
+
+
+def _pour(source: Path, tree: Path) -> None:
+    """Copies a tree into another one, in which /lib is a link."""
+    reader = subprocess.Popen(['tar', '-C', source, '-c', '.'],
+                              stdout=subprocess.PIPE)
+    done = subprocess.run(['tar', '-C', tree, '-x',
+                           '--keep-directory-symlink'], stdin=reader.stdout)
+    reader.stdout.close()
+    if reader.wait() or done.returncode:
+        raise RuntimeError(f'cannot copy {source} to {tree}')
+
+
+def _make_initramfs(tree: Path, tool: str, version: str) -> str:
+    """Returns where it is, in the tree."""
+    if tool == 'dracut':
+        path = '/boot/dracut.img'
+        words = ['dracut', '--no-hostonly', '--gzip', '--kver', version, path]
+    else:
+        path = f'/boot/initrd.img-{version}'
+        (tree / 'boot' / f'config-{version}').write_text('CONFIG_RD_GZIP=y\n')
+        words = ['update-initramfs', '-c', '-k', version]
+    # In a namespace of their own: whatever ends this ends the mounts, and what
+    # clears the tree away later finds nothing of this machine in it.
+    lines = ['set -e', *(f'mount --bind /{name} {tree}/{name}'
+                         for name in ('proc', 'dev')),
+             f'exec chroot {tree} "$@"']
+    cache.command('unshare', '-m', 'sh', '-c', '\n'.join(lines), 'run', *words,
+                  env={'PATH': '/usr/sbin:/usr/bin:/sbin:/bin'})
+    return path
+
+
+def _build(work: Path, tool: str, guest: Kernel, daemon: Path | None,
+           folder: str) -> None:
+    tree = work / 'tree'
+    cache.command('fsck.erofs', f'--extract={tree}', image.get())
+    cache.command('fsck.erofs', f'--extract={work / "modules"}',
+                  guest.modules)
+    for name in TOOLS[tool]:
+        apt.unpack(name, work / 'packages')
+    for source in ('modules', 'packages'):
+        _pour(work / source, tree)
+        shutil.rmtree(work / source)
+    if tool == 'dracut':
+        shutil.rmtree(tree / 'usr/share/initramfs-tools',
+                      ignore_errors=True)
+    if daemon:
+        _pour(daemon, tree)
+        for name, text in POLICY.items():
+            (tree / folder / name).write_text(text)
+        link = tree / UNIT.lstrip('/')
+        link.symlink_to('/lib/systemd/system/iommu-policyd.service')
+    path = _make_initramfs(tree, tool, guest.version)
+    (tree / path.lstrip('/')).rename(work / 'initrd')
+    cache.command('mkfs.ext4', '-q', '-F', '-d', tree, work / 'root.img',
+                  f'{DISK_MB}m')
+    shutil.rmtree(tree)
+
+
+def _digest(folder: Path) -> str:
+    """Of all files in a tree."""
+    digest = hashlib.sha256()
+    for path in sorted(folder.rglob('*')):
+        digest.update(str(path.relative_to(folder)).encode())
+        if path.is_file():
+            digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def get(tool: str, guest: Kernel, daemon: Path | None,
+        folder: str) -> tuple[Path, Path]:
+    """Disk and initramfs with POLICY in `folder`, made when missing; without
+    a daemon, neither has anything of ours."""
+    found = cache.cached(
+        f'root-{tool}',
+        [Path(__file__), str(guest.vmlinuz), str(image.get()),
+         _digest(daemon) if daemon else ''],
+        lambda work: _build(work, tool, guest, daemon, folder))
+    return found / 'root.img', found / 'initrd'
+
+
+def _replace(disk: Path, work: Path, path: str, text: str) -> None:
+    """Another text for a file in the file system of `disk`."""
+    file = work / 'text'
+    file.write_text(text)
+    file.chmod(0o644)
+    for request in (f'rm {path}', f'write {file} {path}'):
+        cache.command('debugfs', '-w', '-R', request, disk)
+
+
+def for_machine(made: tuple[Path, Path], work: Path, folder: str,
+                policy: Mapping[str, str],
+                programs: Mapping[str, str]) -> tuple[Path, Path]:
+    """The disk is a copy, since the guest writes to it. Where `policy` is not
+    POLICY, both have its files, as if they were made anew. `programs` are
+    other ones for the initramfs alone."""
+    disk, initrd = work / 'root.img', work / 'initrd'
+    cache.command('cp', '--sparse=always', made[0], disk)
+    archive = cpio.Cpio()
+    if policy != POLICY:
+        for name, text in policy.items():
+            archive.file(f'{folder}/{name}', text)
+            _replace(disk, work, f'/{folder}/{name}', text)
+    for name, text in programs.items():
+        archive.file(name, text, 0o755)
+    # Where archives are joined, zeroes are skipped.
+    data = made[1].read_bytes()
+    initrd.write_bytes(data + bytes(-len(data) % 512) + archive.finish())
+    return disk, initrd
