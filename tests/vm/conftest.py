@@ -62,6 +62,8 @@ def pytest_configure(config: pytest.Config) -> None:
                             'this scenario is for, as "6.12"')
     config.addinivalue_line('markers', 'iommus(*names): the IOMMUs that '
                             'this scenario is for, unless --iommu says which')
+    config.addinivalue_line('markers', 'impossible(iommu, kernel, reason): '
+                            'what this test cannot be tried on')
     config.addinivalue_line('markers', 'brief(*names): the kernels that '
                             'this scenario is for with --brief, if any')
     config.addinivalue_line('markers', 'fresh_vm: this test wants a machine '
@@ -105,8 +107,13 @@ def _is_possible(item: pytest.Item) -> bool:
     release = str(params.get('kernel_release'))
     name = params.get('iommu', iommus.DEFAULT)
     reason = iommus.ALL[name].why_not(release)
+    what = f'{name} on {release}'
+    for mark in item.iter_markers('impossible'):
+        kind, on, why = mark.args
+        if (iommus.ALL[name].iommu, release) == (kind, on):
+            reason, what = why, f'{item.originalname} with {what}'
     if reason:
-        item.config.impossible.add(f'{name} on {release}: {reason}')
+        item.config.impossible.add(f'{what}: {reason}')
     return not reason
 
 

@@ -18,21 +18,25 @@ from vmtest.vfio import User
 TOPOLOGY = Topology(
     ports=['rp1', 'rp2'], configure=['--enable-failpoints'],
     # Behind a root port, nvme hangs with QEMU's amd-iommu.
-    cold=[nvme('n0', 'pcie.0', slot=4, size_mb=256), e1000e('cold', 'rp1'),
-          pci_bridge('br', 'pcie.0', slot=3),
-          e1000('old1', 'br', slot=1), e1000('old2', 'br', slot=2)],
-    policy={'50-cold.conf': '[cold]\nmatch-address = 0000:02:00.0\n'
+    cold=[nvme('n0', 'pcie.0', slot=4, size_mb=256), e1000e('cold', 'rp1')],
+    policy={'50-cold.conf': '[cold]\nmatch-address = 0000:01:00.0\n'
                             'domain = identity\nrebind = always\n'},
-    load=['nvme', 'e1000e', 'e1000', 'vfio-pci', 'vfio_iommu_type1'],
+    load=['nvme', 'e1000e', 'vfio-pci', 'vfio_iommu_type1'],
     files={f'/etc/systemd/system/{policyd.UNIT}.d/crash.conf': RESTART,
            # virtio-iommu says nothing of interrupts.
            '/etc/modprobe.d/vfio.conf':
                'options vfio_iommu_type1 allow_unsafe_interrupts=1\n'})
 
+# A machine of its own, since not every kernel comes up on it.
+BRIDGE = Topology(
+    cold=[pci_bridge('br', 'pcie.0', slot=3),
+          e1000('old1', 'br', slot=1), e1000('old2', 'br', slot=2)],
+    configure=TOPOLOGY.configure, load=['e1000'])
+
 pytestmark = [pytest.mark.iommus(*iommus.NATIVE), pytest.mark.brief('6.12')]
 
 PIN = 'iommu-policyd-hold'
-NIC = '[nic]\nmatch-address = 0000:03:00.*\n'
+NIC = '[nic]\nmatch-address = 0000:02:00.*\n'
 
 
 def override(vm, device):
@@ -70,7 +74,6 @@ def test_cold_boot(vm):
     # No device has been lost, ruled or not.
     wait_driver(vm, vm.address('n0'), driver='nvme')
     policyd.wait_state(vm, 'n0', 'unmanaged')
-    wait_driver(vm, vm.address('old1'), driver='e1000')
     settled(vm)
 
 
@@ -117,8 +120,13 @@ def test_group_of_several_at_hotplug(vm):
             assert override(vm, name) == '(null)'
 
 
-def test_group_behind_a_bridge(vm, iommu):
+@pytest.mark.impossible(
+    'virtio', '7.2', "once QEMU's device has said no to one behind a "
+    'conventional bridge, this kernel gives no group to any other')
+def test_group_behind_a_bridge(boot, iommu):
     """Two devices and a bridge: one rule for both, or the kernel's no."""
+    vm = boot(BRIDGE)
+    wait_driver(vm, vm.address('old1'), driver='e1000')
     if iommu.startswith('virtio'):
         # QEMU's virtio-iommu knows nothing there by the device's own address:
         # the kernel gives it no group, and so there is nothing to change.
@@ -144,7 +152,6 @@ def test_group_behind_a_bridge(vm, iommu):
         else:
             policyd.wait_state(vm, number, 'compliant', domain)
         assert [vm.driver_of('old1'), vm.driver_of('old2')] == ['e1000'] * 2
-    policyd.policies(vm, old=None)
 
 
 @pytest.mark.brief()
@@ -221,7 +228,7 @@ def test_crash_recovery(vm, place):
     policyd.wait_state(vm, 'cold', 'compliant', 'identity')
     number, pid = vm.group_of('cold'), policyd_pid(vm)
     vm.write(SPECS, f'run:{place}@{number}=kill-daemon\n')
-    vm.policy('50-cold.conf', '[cold]\nmatch-address = 0000:02:00.0\n'
+    vm.policy('50-cold.conf', '[cold]\nmatch-address = 0000:01:00.0\n'
               'domain = DMA\nrebind = always\n')
     vm.wait(lambda: policyd_pid(vm) not in ('0', pid),
             what='the next daemon')
@@ -230,7 +237,7 @@ def test_crash_recovery(vm, place):
     wait_driver(vm, vm.address('cold'), driver='e1000e')
     assert override(vm, 'cold') == '(null)'
     settled(vm)
-    policyd.policies(vm, cold='[cold]\nmatch-address = 0000:02:00.0\n'
+    policyd.policies(vm, cold='[cold]\nmatch-address = 0000:01:00.0\n'
                      'domain = identity\nrebind = always\n')
     policyd.wait_state(vm, 'cold', 'compliant', 'identity')
 
