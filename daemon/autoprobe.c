@@ -160,8 +160,13 @@ void autoprobe_device_came(struct manager *m, const char *address, bool news)
 {
 	const struct device *device = inventory_device(&m->inventory, address);
 
-	if (!autoprobe_is_on(m) || !device)
+	if (!autoprobe_is_on(m))
 		return;
+	/* It could not be read: no policy, and nobody would think of it again. */
+	if (!device) {
+		autoprobe_let_through(m, address);
+		return;
+	}
 	/*
 	 * One that has been dealt with is announced again by udevadm trigger, as at every boot. News of one is
 	 * something else: it was seen when all was switched off, and the kernel had not got to it yet.
@@ -247,7 +252,7 @@ void autoprobe_resync(struct manager *m)
 static bool is_wanted(const struct manager *m)
 {
 	return m->settings.gate_autoprobe && m->settings.mode == MODE_ENFORCE && !m->stopping && !m->options->once &&
-	       !module_is_there(m);
+	       !module_is_there(m) && (m->inventory.n_groups > 0 || sysfs_has_iommu());
 }
 
 /* What the kernel has on its list of those to ask again, it would take from there and leave alone. */
@@ -317,7 +322,7 @@ static int switch_off(struct manager *m)
 	int r;
 
 	autoprobe_record_clear(&autoprobe->done);
-	if (!kernel_heeds_autoprobe())
+	if (!kernel_honours_autoprobe())
 		return -EOPNOTSUPP;
 	r = sysfs_read_autoprobe(&on);
 	if (r < 0)
@@ -372,19 +377,18 @@ static void turn_on(struct manager *m)
 static void turn_off(struct manager *m)
 {
 	struct autoprobe *autoprobe = m->autoprobe;
-	int r;
+	int r = sysfs_write_autoprobe(true);
 
+	if (r < 0)
+		log_error(SWITCH " cannot be written: %s", strerror(-r));
 	if (m->stopping) {
 		/* The end of changes under way is waited for, and no longer. */
 		autoprobe->on = false;
 		(void)put_back(record_dir);
 		return;
 	}
-	r = sysfs_write_autoprobe(true);
-	if (r < 0) {
-		log_error(SWITCH " cannot be written: %s", strerror(-r));
+	if (r < 0)
 		return;
-	}
 	gate_let_all_through(m);
 	retry(m);
 	autoprobe->on = false;

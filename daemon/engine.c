@@ -262,7 +262,7 @@ static void pursue_target(struct manager *m, struct group *group, unsigned trigg
 		return;
 	}
 	if (surroundings_prevent(&m->surroundings)) {
-		_cleanup_free_ char *why = strf("%s (%s)", m->surroundings.found, m->surroundings.remedy);
+		_cleanup_free_ char *why = surroundings_describe(&m->surroundings);
 
 		engine_set_state(m, group, STATE_REFUSED, PROBLEM_KERNEL_REFUSED, strempty(why));
 		decided_first_time(group);
@@ -592,13 +592,24 @@ void engine_finished(struct manager *m, struct group *group, const struct transa
 enum way engine_plan(struct manager *m, const struct group *group, char **ret_reason)
 {
 	struct way_options options = {};
+	_cleanup_free_ char *reason = NULL;
+	const char *refusal;
 	bool lacking;
 	enum way way;
 
-	(void)m;
 	*ret_reason = NULL;
 	if (!group->decided || group->decision.verdict != VERDICT_TARGET)
 		return WAY_NOTHING;
-	way = way_choose(group, &options, &lacking, ret_reason);
+	refusal = way_refusal(group);
+	if (refusal) {
+		*ret_reason = strdup(refusal);
+		return WAY_NOTHING;
+	}
+	way = way_choose(group, &options, &lacking, &reason);
+	if (way != WAY_NOTHING && surroundings_prevent(&m->surroundings)) {
+		*ret_reason = surroundings_describe(&m->surroundings);
+		return WAY_NOTHING;
+	}
+	*ret_reason = TAKE_PTR(reason);
 	return way;
 }

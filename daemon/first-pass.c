@@ -17,7 +17,6 @@ static int first_pass_done(struct manager *m)
 	m->settled_timer = sd_event_source_disable_unref(m->settled_timer);
 	if (m->options->once)
 		return sd_event_exit(m->event, EXIT_SUCCESS);
-	m->ready = true;
 	sd_notify(0, "READY=1");
 	return 0;
 }

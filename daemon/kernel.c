@@ -6,16 +6,21 @@
 #include "daemon/sysfs.h"
 #include "daemon/util.h"
 
-static bool has_type_file(void)
+bool kernel_has_type_file(void)
 {
 	_cleanup_free_ unsigned *groups = NULL;
-	_cleanup_close_ int fd = -1;
 	size_t n = 0;
 
-	if (sysfs_list_groups(&groups, &n) < 0 || n == 0)
+	if (sysfs_list_groups(&groups, &n) < 0)
 		return false;
-	fd = sysfs_open_group(groups[0]);
-	return fd >= 0 && sysfs_group_type_writable(fd);
+	/* The first one may be about to go. */
+	for (size_t i = 0; i < n; i++) {
+		_cleanup_close_ int fd = sysfs_open_group(groups[i]);
+
+		if (fd >= 0 && sysfs_group_type_writable(fd))
+			return true;
+	}
+	return false;
 }
 
 static const char *release;
@@ -34,7 +39,7 @@ static bool at_least(unsigned major, unsigned minor)
 	       (x > major || (x == major && y >= minor));
 }
 
-bool kernel_heeds_autoprobe(void)
+bool kernel_honours_autoprobe(void)
 {
 	return at_least(6, 19);
 }
@@ -42,7 +47,7 @@ bool kernel_heeds_autoprobe(void)
 int kernel_features(char ***ret)
 {
 	_cleanup_strv_ char **features = NULL;
-	bool writable = has_type_file();
+	bool writable = kernel_has_type_file();
 
 	if ((sysfs_has_iommu() && strv_add(&features, "iommu") < 0) ||
 	    (writable && strv_add(&features, "type-file") < 0) ||

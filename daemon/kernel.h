@@ -12,12 +12,15 @@
  */
 int kernel_features(char ***ret);
 
+/* Whether there is a group that has a type to write (Linux 5.11, drivers/iommu/iommu.c). */
+bool kernel_has_type_file(void);
+
 /*
- * Whether drivers_autoprobe is heeded also for devices that are plugged in
+ * Whether drivers_autoprobe is honoured also for devices that are plugged in
  * (Linux 6.19, device_initial_probe() in drivers/base/dd.c). Nothing but the
  * version tells it before one is plugged in.
  */
-bool kernel_heeds_autoprobe(void);
+bool kernel_honours_autoprobe(void);
 
 /* Instead of the running kernel's, for tests; NULL: that. The string must outlive its use. */
 void kernel_set_release(const char *release);

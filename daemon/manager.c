@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/utsname.h>
 #include <time.h>
 
 #include <systemd/sd-daemon.h>
@@ -38,6 +37,8 @@
 #define PLUG_SETTLE_USEC (30 * USEC_PER_MSEC)
 /* As long as the unit's TimeoutStartSec=. */
 #define START_USEC (10 * USEC_PER_SEC)
+#define LOCK_RETRY_USEC (20 * USEC_PER_MSEC)
+#define PUT_BACK_PATIENCE_USEC (2 * USEC_PER_SEC)
 #define LOCK_FILE RUN_DIR "/lock"
 
 static int on_queue(sd_event_source *s, void *userdata)
@@ -292,8 +293,9 @@ static int add_sources(struct manager *m)
 }
 
 /* One daemon, or one --once, at a time. The lock ends with the process. */
-static int take_lock(void)
+static int take_lock(uint64_t patience_usec)
 {
+	uint64_t end = now_usec(CLOCK_MONOTONIC) + patience_usec;
 	int fd, r;
 
 	if ((r = state_dir_make(RUN_DIR)) < 0 || (r = state_dir_make(GROUP_STORE_DIR)) < 0 ||
@@ -304,7 +306,9 @@ static int take_lock(void)
 	fd = open(LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return -errno;
-	if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+	while ((r = flock(fd, LOCK_EX | LOCK_NB)) < 0 && now_usec(CLOCK_MONOTONIC) < end)
+		usleep(LOCK_RETRY_USEC);
+	if (r < 0) {
 		log_error("iommu-policyd is running already (iommu-policyctl apply makes it apply, and its end puts "
 			  "back what Gate=autoprobe has changed)");
 		close(fd);
@@ -358,7 +362,8 @@ static bool daemon_is_stuck(void)
 
 static int put_back_alone(void)
 {
-	_cleanup_close_ int lock = take_lock();
+	/* A process that the daemon had just begun when it was killed has the lock until it has closed its files. */
+	_cleanup_close_ int lock = take_lock(daemon_is_stuck() ? 0 : PUT_BACK_PATIENCE_USEC);
 	int r = lock;
 
 	if (lock >= 0)
@@ -383,10 +388,14 @@ int manager_run(const struct options *options)
 		log_notice("iommu_policyd=off is on the kernel command line: nothing is done");
 		return EXIT_SUCCESS;
 	}
+	if (surroundings_crash_kernel()) {
+		log_notice("This kernel was started to save a crashed one's memory (/proc/vmcore): nothing is done");
+		return EXIT_SUCCESS;
+	}
 	if (options->put_back)
 		return put_back_alone();
 	manager_load_settings(&m);
-	lock = take_lock();
+	lock = take_lock(0);
 	if (lock < 0)
 		return EXIT_FAILURE;
 	if ((r = add_sources(&m)) < 0 || (r = start(&m)) < 0) {

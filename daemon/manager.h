@@ -96,7 +96,6 @@ struct manager {
 	bool resume_seen; /* the sleep that logind tells of, or is about to */
 
 	sd_event_source *settled_source, *settled_timer;
-	bool ready; /* the service manager has been told */
 	bool copy_due; /* the policy in force is to be kept once the file systems are there */
 	bool stopping;
 	char *status; /* what was last told to the service manager */

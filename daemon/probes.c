@@ -15,6 +15,8 @@
 #define RUNNING_MAX 16
 /* and one that takes longer than this keeps nobody else waiting. */
 #define LATE_USEC (5 * USEC_PER_SEC)
+/* When no process could be made, they go on waiting for this long. */
+#define AGAIN_USEC (1 * USEC_PER_SEC)
 
 struct probe {
 	struct probe *next;
@@ -29,7 +31,7 @@ struct probes {
 	struct probe *first; /* in the order in which they were asked for */
 	size_t n_running; /* and are not late */
 	sd_event *event;
-	sd_event_source *work_source;
+	sd_event_source *work_source, *again_source;
 	probes_handler handler;
 	void *userdata;
 };
@@ -54,7 +56,9 @@ static int bind_to_any(const char *address)
 	_cleanup_strv_ char **drivers = NULL;
 	int r = sysfs_list_drivers(&drivers), deferred = 0;
 
-	for (char **driver = drivers; r >= 0 && driver && *driver && probe_is_unbound(address); driver++)
+	if (r < 0)
+		return -EAGAIN; /* later */
+	for (char **driver = drivers; driver && *driver && probe_is_unbound(address); driver++)
 		if (sysfs_bind(address, *driver) == -EAGAIN)
 			deferred = -EAGAIN;
 	return probe_is_unbound(address) ? deferred : 0;
@@ -76,12 +80,6 @@ _Noreturn void probe_child(const char *address, const char *driver, int keep_fd,
 	if (!driver && look)
 		r = bind_to_any(address);
 	_exit(r == -EAGAIN ? PROBE_DEFERRED : r < 0 ? EXIT_FAILURE : EXIT_SUCCESS);
-}
-
-void probe_cannot_start(const char *address, int error)
-{
-	log_error("%s: cannot be given to its driver: %s (echo %s >/sys/bus/pci/drivers_probe does that)", address,
-		  strerror(error), address);
 }
 
 /* -- the queue ---------------------------------------------------------------- */
@@ -125,6 +123,10 @@ static int on_exit_of_child(sd_event_source *s, const siginfo_t *si, void *userd
 	bool deferred = si->si_code == CLD_EXITED && si->si_status == PROBE_DEFERRED;
 
 	(void)s;
+	/* Not again by itself: a driver may have made the kernel fail. */
+	if (si->si_code != CLD_EXITED && probe->address)
+		log_warning("%s: the process that gave it to its driver was killed (echo %s "
+			    ">/sys/bus/pci/drivers_probe tries it once more)", probe->address, probe->address);
 	log_debug("%s: %s by %s", probe->address ? probe->address : "A device that has gone",
 		  deferred			? "put off" :
 		  si->si_status == EXIT_SUCCESS ? "probed" :
@@ -146,7 +148,8 @@ static int on_deadline(sd_event_source *s, uint64_t usec, void *userdata)
 	return 0;
 }
 
-static void start(struct probes *probes, struct probe *probe)
+/* False: not now. */
+static bool start(struct probes *probes, struct probe *probe)
 {
 	pid_t pid = fork();
 	int r;
@@ -154,9 +157,9 @@ static void start(struct probes *probes, struct probe *probe)
 	if (pid == 0)
 		probe_child(probe->address, probe->driver, -1, true);
 	if (pid < 0) {
-		probe_cannot_start(probe->address, errno);
-		probe_free(probe);
-		return;
+		log_error("%s: cannot be given to its driver, and is in %u s if that is possible then: %s",
+			  probe->address, (unsigned)(AGAIN_USEC / USEC_PER_SEC), strerror(errno));
+		return false;
 	}
 	probe->running = true;
 	probes->n_running++;
@@ -167,6 +170,7 @@ static void start(struct probes *probes, struct probe *probe)
 		log_error("%s: cannot wait for its driver: %s", probe->address, strerror(-r));
 		probe_ended(probe, false);
 	}
+	return true;
 }
 
 static int on_work(sd_event_source *s, void *userdata)
@@ -178,9 +182,19 @@ static int on_work(sd_event_source *s, void *userdata)
 		next = probe->next;
 		if (!probe->running && !probe->address)
 			probe_ended(probe, false);
-		else if (!probe->running)
-			start(probes, probe);
+		else if (!probe->running && !start(probes, probe)) {
+			sd_event_source_set_time_relative(probes->again_source, AGAIN_USEC);
+			return sd_event_source_set_enabled(probes->again_source, SD_EVENT_ONESHOT);
+		}
 	}
+	return 0;
+}
+
+static int on_again(sd_event_source *s, uint64_t usec, void *userdata)
+{
+	(void)s;
+	(void)usec;
+	wake(userdata);
 	return 0;
 }
 
@@ -238,7 +252,9 @@ struct probes *probes_new(sd_event *event, probes_handler handler, void *userdat
 	if (!probes)
 		return NULL;
 	*probes = (struct probes){ .event = sd_event_ref(event), .handler = handler, .userdata = userdata };
-	if (sd_event_add_defer(event, &probes->work_source, on_work, probes) < 0) {
+	if (sd_event_add_defer(event, &probes->work_source, on_work, probes) < 0 ||
+	    sd_event_add_time_relative(event, &probes->again_source, CLOCK_MONOTONIC, 0, 0, on_again, probes) < 0 ||
+	    sd_event_source_set_enabled(probes->again_source, SD_EVENT_OFF) < 0) {
 		probes_free(probes);
 		return NULL;
 	}
@@ -252,6 +268,7 @@ void probes_free(struct probes *probes)
 	while (probes->first)
 		probe_free(probes->first);
 	sd_event_source_disable_unref(probes->work_source);
+	sd_event_source_disable_unref(probes->again_source);
 	sd_event_unref(probes->event);
 	free(probes);
 }

@@ -45,7 +45,4 @@ _Noreturn void probe_child(const char *address, const char *driver, int keep_fd,
 /* Whether it is there, and without a driver. */
 bool probe_is_unbound(const char *address);
 
-/* In words for the journal: the process could not be made. */
-void probe_cannot_start(const char *address, int error);
-
 #endif

@@ -24,7 +24,7 @@ static void probe(const char *address, const char *driver, int keep_fd)
 	if (pid == 0)
 		probe_child(address, driver, keep_fd, false);
 	if (pid < 0)
-		probe_cannot_start(address, errno);
+		(void)(driver ? sysfs_bind(address, driver) : sysfs_probe(address));
 }
 
 /* Waits for the children, each of which has the other end of the pipe as long as it lives. */

@@ -77,7 +77,10 @@ static int arm(int fd)
 {
 	struct itimerspec far = { .it_value.tv_sec = END_OF_TIME };
 
-	return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far, NULL) < 0 ? -errno : 0;
+	/* ECANCELED: the clock jumps just now, and the timer is armed all the same. */
+	return timerfd_settime(fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &far, NULL) < 0 && errno != ECANCELED ?
+		       -errno :
+		       0;
 }
 
 static int on_clock(sd_event_source *s, int fd, uint32_t revents, void *userdata)

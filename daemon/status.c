@@ -30,7 +30,8 @@ void manager_update_status(struct manager *m)
 		status = longer;
 	}
 	if (status && here->found) {
-		char *longer = strf("%s; %s (%s)", status, here->found, strempty(here->remedy));
+		_cleanup_free_ char *found = surroundings_describe(here);
+		char *longer = strf("%s; %s", status, strempty(found));
 
 		free(status);
 		status = longer;

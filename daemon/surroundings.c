@@ -6,6 +6,8 @@
 
 #include <linux/capability.h>
 
+#include "daemon/autoprobe.h"
+#include "daemon/kernel.h"
 #include "daemon/log.h"
 #include "daemon/manager.h"
 #include "daemon/module.h"
@@ -34,11 +36,14 @@ static bool has_value(const char *word, size_t length, const char *key, const ch
 
 struct setting {
 	const char *key, *value;
+	bool not; /* takes back what the others say */
 };
 
-/* The first word of CMDLINE that is one of SETTINGS. */
+/* The last word of CMDLINE that is one of SETTINGS, as the kernel takes them; NULL if that takes back. */
 static char *find_word(const char *cmdline, const struct setting *settings, size_t n)
 {
+	const char *found = NULL;
+
 	for (const char *word = strempty(cmdline); *word;) {
 		size_t length;
 
@@ -46,18 +51,18 @@ static char *find_word(const char *cmdline, const struct setting *settings, size
 		length = strcspn(word, SPACE);
 		for (size_t i = 0; i < n; i++)
 			if (has_value(word, length, settings[i].key, settings[i].value))
-				return strndup(word, length);
+				found = settings[i].not ? NULL : word;
 		word += length;
 	}
-	return NULL;
+	return found ? strndup(found, strcspn(found, SPACE)) : NULL;
 }
 
 char *surroundings_off_word(const char *cmdline)
 {
 	static const struct setting settings[] = {
-		{ "iommu=", "off" },
-		{ "intel_iommu=", "off" },
-		{ "amd_iommu=", "off" },
+		{ "iommu=", "off", false },
+		{ "intel_iommu=", "off", false },
+		{ "amd_iommu=", "off", false },
 	};
 
 	return find_word(cmdline, settings, ARRAY_LEN(settings));
@@ -67,8 +72,12 @@ char *surroundings_passthrough_word(const char *cmdline)
 {
 	/* iommu_set_def_domain_type() in drivers/iommu/iommu.c takes what kstrtobool() does. */
 	static const struct setting settings[] = {
-		{ "iommu=", "pt" },		 { "iommu.passthrough=", "1" },	  { "iommu.passthrough=", "y" },
-		{ "iommu.passthrough=", "yes" }, { "iommu.passthrough=", "on" }, { "iommu.passthrough=", "Y" },
+		{ "iommu=", "pt", false },	       { "iommu.passthrough=", "1", false },
+		{ "iommu.passthrough=", "y", false },  { "iommu.passthrough=", "yes", false },
+		{ "iommu.passthrough=", "on", false }, { "iommu.passthrough=", "Y", false },
+		{ "iommu=", "nopt", true },	       { "iommu.passthrough=", "0", true },
+		{ "iommu.passthrough=", "n", true },   { "iommu.passthrough=", "no", true },
+		{ "iommu.passthrough=", "off", true }, { "iommu.passthrough=", "N", true },
 	};
 
 	return find_word(cmdline, settings, ARRAY_LEN(settings));
@@ -100,8 +109,8 @@ static int judge_no_iommu(const struct surroundings_facts *facts, struct surroun
 		remedy = "\"dmesg | grep -iE 'smmu|iort'\" tells why";
 	} else if (facts->table_virtio) {
 		found = "No IOMMU is in use yet, though there is a virtio-iommu";
-		remedy = "its groups are decided when the driver virtio_iommu has been loaded; \"modprobe virtio_iommu\" "
-			 "tells why it is not";
+		remedy = "its groups are decided when the driver virtio_iommu has been loaded; if \"modprobe "
+			 "virtio_iommu\" finds none, boot a kernel with CONFIG_VIRTIO_IOMMU";
 	} else {
 		remedy = "enable VT-d, AMD-Vi or the SMMU in the firmware's set-up, or give the virtual machine an "
 			 "IOMMU";
@@ -130,8 +139,8 @@ int surroundings_judge(const struct surroundings_facts *facts, struct surroundin
 	} else if (facts->read_only) {
 		ret->kind = SURROUNDINGS_READ_ONLY;
 		found = facts->container ? "/sys is read-only in this container" : "/sys is read-only";
-		remedy = facts->container ? "run iommu-policyd on the host" : "mount it writable, or run iommu-policyd "
-									     "as its unit does";
+		remedy = facts->container ? "run iommu-policyd on the host" : "mount it writable and start iommu-policyd "
+									     "again, or run it as its unit does";
 	} else if (!facts->capable) {
 		ret->kind = SURROUNDINGS_POWERLESS;
 		found = "The capabilities CAP_SYS_ADMIN and CAP_SYS_RAWIO, which the kernel asks for, are missing";
@@ -147,6 +156,11 @@ int surroundings_judge(const struct surroundings_facts *facts, struct surroundin
 bool surroundings_prevent(const struct surroundings *surroundings)
 {
 	return surroundings->kind >= SURROUNDINGS_NO_TYPE_FILE;
+}
+
+char *surroundings_describe(const struct surroundings *surroundings)
+{
+	return strf("%s (%s)", strempty(surroundings->found), strempty(surroundings->remedy));
 }
 
 void surroundings_clear(struct surroundings *surroundings)
@@ -165,11 +179,16 @@ static char *read_cmdline(void)
 
 bool surroundings_switched_off(void)
 {
-	static const struct setting setting = { "iommu_policyd=", "off" };
+	static const struct setting setting = { "iommu_policyd=", "off", false };
 	_cleanup_free_ char *cmdline = read_cmdline();
 	_cleanup_free_ char *word = find_word(cmdline, &setting, 1);
 
 	return word;
+}
+
+bool surroundings_crash_kernel(void)
+{
+	return access("/proc/vmcore", F_OK) == 0;
 }
 
 /* iommu_group_store_type() in drivers/iommu/iommu.c. */
@@ -190,17 +209,6 @@ static bool is_container(void)
 
 	return (word && *word) || access("/run/systemd/container", F_OK) == 0 ||
 	       access("/run/.containerenv", F_OK) == 0 || access("/.dockerenv", F_OK) == 0;
-}
-
-static bool has_type_file(const struct manager *m)
-{
-	for (size_t i = 0; i < m->inventory.n_groups; i++) {
-		_cleanup_close_ int fd = sysfs_open_group(m->inventory.groups[i]->id);
-
-		if (fd >= 0 && sysfs_group_type_writable(fd))
-			return true;
-	}
-	return false;
 }
 
 /* What works, and may yet be no news that is welcome. */
@@ -247,7 +255,7 @@ void surroundings_look(struct manager *m)
 		.n_groups = m->inventory.n_groups,
 		.groups_folder = sysfs_has_groups_folder(),
 		.iommu = sysfs_has_iommu(),
-		.type_file = has_type_file(m),
+		.type_file = kernel_has_type_file(),
 		.read_only = sysfs_is_read_only(),
 		.capable = is_capable(),
 		.container = is_container(),
@@ -267,6 +275,9 @@ void surroundings_look(struct manager *m)
 
 void surroundings_follow(struct manager *m)
 {
-	if (!m->surroundings.had_groups && m->inventory.n_groups)
+	if (!m->surroundings.had_groups && m->inventory.n_groups) {
 		surroundings_look(m);
+		/* Wanted only where there is an IOMMU. */
+		autoprobe_update(m);
+	}
 }

@@ -45,6 +45,9 @@ bool surroundings_prevent(const struct surroundings *surroundings);
 
 void surroundings_clear(struct surroundings *surroundings);
 
+/* In words: what was found, and what helps. NULL: out of memory. */
+char *surroundings_describe(const struct surroundings *surroundings);
+
 struct manager;
 
 /* After the enumeration: looks, and tells the journal. */
@@ -54,5 +57,11 @@ void surroundings_follow(struct manager *m);
 
 /* Whether iommu_policyd=off is on the kernel command line. */
 bool surroundings_switched_off(void);
+
+/*
+ * Whether this is the kernel that saves a crashed one's memory (Documentation/admin-guide/kdump/kdump.rst). Its
+ * devices are as that one had them, and may not bear another domain.
+ */
+bool surroundings_crash_kernel(void);
 
 #endif

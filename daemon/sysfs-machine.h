@@ -22,7 +22,7 @@ const char *sysfs_lockdown(void);
 /*
  * Whether the kernel by itself gives PCI devices to their drivers when either
  * of the two comes (drivers_autoprobe, drivers/base/bus.c). Linux 6.19 and
- * later keep to it for devices that are plugged in too: kernel_heeds_autoprobe().
+ * later keep to it for devices that are plugged in too: kernel_honours_autoprobe().
  */
 int sysfs_read_autoprobe(bool *ret);
 int sysfs_write_autoprobe(bool on);

@@ -3,9 +3,10 @@
  * Until many groups have a type: the observer of groups.py, and what it is
  * compared with.
  *
- *   groups write TYPE FOLDER COUNT   makes COUNT virtual functions of the device
- *                                    whose folder that is, and writes TYPE for
- *                                    each; no look at anything
+ *   groups make TYPE FOLDER COUNT    makes COUNT virtual functions of the device
+ *                                    whose folder that is, and no more
+ *   groups write TYPE FOLDER COUNT   makes them, and writes TYPE for each; no look
+ *                                    at anything
  *   groups wait TYPE FOLDER COUNT    makes them, and waits until others have
  *   groups change TYPE FILE ADDRESS...  has FILE run by a shell, and waits until
  *                                    all devices have TYPE and a driver
@@ -83,7 +84,7 @@ int main(int argc, char **argv)
 	uint64_t began;
 
 	if (argc < 5)
-		errx(2, "usage: groups write|wait|change TYPE ...");
+		errx(2, "usage: groups make|write|wait|change TYPE ...");
 	began = now();
 	if (strcmp(argv[1], "change") == 0) {
 		snprintf(path, sizeof(path), "sh %s", argv[3]);
@@ -101,8 +102,9 @@ int main(int argc, char **argv)
 			if (strcmp(argv[1], "write") == 0) {
 				snprintf(path, sizeof(path), "%s/iommu_group/type", folder);
 				put(path, argv[2]);
+			} else if (strcmp(argv[1], "wait") == 0) {
+				wait_for(folder, argv[2], false, began);
 			}
-			wait_for(folder, argv[2], false, began);
 		}
 	}
 	printf("%llu\n", (unsigned long long)(now() - began));

@@ -14,23 +14,15 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent / 'vm'))
 
-from vmtest import VM, Device, Topology, cache, tree  # noqa: E402
+from vmtest import VM, Topology, cache, sriov_nvme, tree  # noqa: E402
 
 FUNCTIONS = 127     # of each of two disks
 
 
-def _disk(name: str, port: str) -> Device:
-    return Device('nvme', name, port, 0, 0, 0, {
-        'serial': name, 'subsys': f'sub-{name}',
-        'sriov_max_vfs': FUNCTIONS, 'sriov_vq_flexible': 2 * FUNCTIONS,
-        'sriov_vi_flexible': FUNCTIONS, 'max_ioqpairs': 2 * FUNCTIONS + 2,
-        'msix_qsize': FUNCTIONS + 2})
-
-
 TOPOLOGY = Topology(
-    ports=['rp1', 'rp2'], cold=[_disk('a', 'rp1'), _disk('b', 'rp2')],
-    qemu_args=['-device', 'nvme-subsys,id=sub-a',
-               '-device', 'nvme-subsys,id=sub-b'], load=['nvme'])
+    ports=['rp1', 'rp2'], subsystems=['sub-a', 'sub-b'],
+    cold=[sriov_nvme('a', 'rp1', FUNCTIONS, 'sub-a'),
+          sriov_nvme('b', 'rp2', FUNCTIONS, 'sub-b')], load=['nvme'])
 
 CALL = 'busctl call org.iommupolicy1 /org/iommupolicy1 ' \
        'org.freedesktop.DBus.ObjectManager GetManagedObjects'

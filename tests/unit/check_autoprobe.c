@@ -34,6 +34,7 @@ static void setup(void)
 	fake_sysfs_make();
 	fake_file("1\n", "bus/pci/drivers_autoprobe");
 	fake_file("", "bus/pci/drivers_probe");
+	fake_file("", "class/iommu/dmar0/name");
 	fake_driver("e1000e");
 	fake_driver("nvme");
 	fake_group(1, "DMA");
@@ -283,7 +284,7 @@ START_TEST(switched_and_put_back)
 }
 END_TEST
 
-START_TEST(kernel_that_does_not_heed_it)
+START_TEST(kernel_that_does_not_honour_it)
 {
 	struct manager m;
 
@@ -705,7 +706,7 @@ static Suite *suite(void)
 	tcase_add_test(tc, put_back_of_a_record_that_cannot_be_read);
 	tcase_add_test(tc, put_back_of_the_switch_alone);
 	tcase_add_test(tc, switched_and_put_back);
-	tcase_add_test(tc, kernel_that_does_not_heed_it);
+	tcase_add_test(tc, kernel_that_does_not_honour_it);
 	tcase_add_test(tc, off_by_somebody_else);
 	tcase_add_test(tc, off_by_a_daemon_that_was_killed);
 	tcase_add_loop_test(tc, left_by_a_daemon_that_was_killed, 0, 2);

@@ -74,6 +74,9 @@ START_TEST(command_line)
 		{ "iommu.passthrough=0 intel_iommu=on", NULL, NULL },
 		{ "iommu=offload iommu= xiommu=off intel_iommu=off_ iommu", NULL, NULL },
 		{ "a=b,\tiommu=nopt  amd_iommu=off", "amd_iommu=off", NULL },
+		/* The last one counts. */
+		{ "iommu=pt iommu.passthrough=0", NULL, NULL },
+		{ "iommu=nopt iommu.passthrough=on", NULL, "iommu.passthrough=on" },
 	};
 
 	for (size_t i = 0; i < ARRAY_LEN(words); i++) {

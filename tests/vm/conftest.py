@@ -215,7 +215,10 @@ class Machines:
 
 
 @pytest.fixture(scope='session')
-def machines(pytestconfig: pytest.Config) -> Iterator[Machines]:
+def machines(pytestconfig: pytest.Config,
+             record_testsuite_property: Any) -> Iterator[Machines]:
+    for reason in sorted(pytestconfig.impossible):
+        record_testsuite_property('impossible', reason)
     found = pytestconfig.machines = Machines(pytestconfig)
     yield found
     for vm in list(found.running.values()):

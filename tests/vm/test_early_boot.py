@@ -72,15 +72,6 @@ def events(vm, name):
             if address == vm.address(name)]
 
 
-def sent(entry):
-    """When an entry was sent, in seconds since boot: journald may be later."""
-    if '_SOURCE_MONOTONIC_TIMESTAMP' in entry:   # by the kernel's log
-        return int(entry['_SOURCE_MONOTONIC_TIMESTAMP']) / 1e6
-    late = int(entry['__REALTIME_TIMESTAMP']) \
-        - int(entry['_SOURCE_REALTIME_TIMESTAMP'])
-    return (int(entry['__MONOTONIC_TIMESTAMP']) - late) / 1e6
-
-
 def look(vm):
     """Each device was changed first and bound then, and never unbound."""
     for name, driver in DRIVERS.items():
@@ -93,20 +84,21 @@ def look(vm):
         # Told when the probe is over, long after the link to the driver.
         bound = vm.wait(lambda: [when for when, what in events(vm, name)
                                  if what == 'bind'], what='the bind event')
-        told = events(vm, name)
-        print(f'{name}: changed at {sent(applied):.3f} s, '
+        print(f'{name}: changed at {policyd.sent(applied):.3f} s, '
               f'bound at {bound[0]:.3f} s')
-        assert len(bound) == 1 and sent(applied) < bound[0]
-        assert not [what for _, what in told if what == 'unbind']
+        assert len(bound) == 1 and policyd.sent(applied) < bound[0]
+    assert not re.search(r'^KERNEL\S+ unbind ', vm.read(EVENTS), re.MULTILINE)
     vm.wait('test -b /dev/nvme0n1')
     vm.run('dd if=/dev/nvme0n1 of=/dev/null bs=64k count=16 2>/dev/null')
 
 
+@pytest.mark.strict
 def test_first_driver(vm):
     look(vm)
 
 
 @pytest.mark.fresh_vm
+@pytest.mark.strict
 def test_first_driver_again(vm, boot_number):
     look(vm)
 
@@ -140,6 +132,13 @@ def seconds(vm, unit, name):
                        unit])) / 1e6
 
 
+def started(vm, unit):
+    """When systemd began with it, for the first time."""
+    return min(policyd.sent(row)
+               for row in vm.journal('SYSLOG_IDENTIFIER=systemd')
+               if row['MESSAGE'].startswith(f'Starting {unit}'))
+
+
 def held_up(vm):
     """How long udev's trigger had to wait for the daemon."""
     vm.wait('systemctl is-active multi-user.target', timeout=180,
@@ -147,12 +146,8 @@ def held_up(vm):
     for name, driver in DRIVERS.items():
         vm.wait(lambda: vm.driver_of(name) == driver, what=driver)
         assert vm.type_of(name) == 'DMA'
-    rows = vm.journal('SYSLOG_IDENTIFIER=systemd')
-
-    def started(unit):
-        return min(sent(row) for row in rows
-                   if row['MESSAGE'].startswith(f'Starting {unit}'))
-    return started('systemd-udev-trigger.service') - started(policyd.UNIT)
+    return started(vm, 'systemd-udev-trigger.service') \
+        - started(vm, policyd.UNIT)
 
 
 def with_start(command):
@@ -180,6 +175,45 @@ def test_a_daemon_that_hangs(boot):
     print(f'held up for {delay:.1f} s')
     vm.run(f'grep -qx TimeoutStartSec=10s /lib/systemd/system/{policyd.UNIT}')
     assert 10 <= delay < 20 * vm.slowness
+
+
+# Before the daemon: its worker stops where it would write the type.
+STOPPER = f'''\
+[Unit]
+DefaultDependencies=no
+Before={policyd.UNIT}
+[Service]
+Type=oneshot
+ExecStart=/bin/sh -c 'mkdir -m 0755 /run/iommu-policyd && \
+echo run:type.before=stop >/run/iommu-policyd/failpoints'
+[Install]
+WantedBy=sysinit.target
+'''
+
+
+def test_a_kernel_that_does_not_come_back(boot):
+    """From the write of a type: nobody waits for that longer than 5 s."""
+    drop_in = f'/etc/systemd/system/{policyd.UNIT}.d/test.conf'
+    vm = boot(topology(wait='agent', configure=['--enable-failpoints'], files={
+        '/etc/systemd/system/stopper.service': STOPPER,
+        drop_in: '[Unit]\nAfter=stopper.service\nWants=stopper.service\n'
+                 '[Service]\nTimeoutStartSec=600s\n',
+        '/etc/iommu-policyd/iommu-policyd.conf':
+            '[Daemon]\nTransactionTimeoutSec=600\n'}))
+    vm.wait('systemctl is-active multi-user.target', timeout=180,
+            what='the boot to end')
+    assert vm.out(f'systemctl is-active {policyd.UNIT}') == 'active'
+    number = vm.group_of('disk')
+    assert vm.exists(f'/run/iommu-policyd/transaction/{number}')
+    assert vm.type_of('disk') == 'DMA'
+    delay = started(vm, 'systemd-udev-trigger.service') \
+        - started(vm, policyd.UNIT)
+    print(f'held up for {delay:.1f} s')
+    assert delay >= 5
+    # As it comes back, it goes on; the other driver's turn comes then.
+    vm.run('rm /run/iommu-policyd/failpoints; pkill -CONT iommu-policyd')
+    policyd.wait_state(vm, 'disk', 'compliant', 'identity')
+    vm.wait(lambda: vm.driver_of('disk') == 'nvme', what='nvme')
 
 
 def test_neither_bus_nor_journal(boot):

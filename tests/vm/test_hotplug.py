@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 
-from vmtest import Topology, e1000e, nvme, policyd
+from vmtest import Topology, e1000e, nvme, plugged, policyd
 
 NIC = '# What the rule says stands in line 3.\n\n[8086:10d3]\n'
 DISK = '[disk]\nmatch-class = 0108\n'
@@ -17,28 +17,6 @@ TOPOLOGY = Topology(
     policy={'50-nic.conf': NIC + 'domain = identity\n',
             '50-disk.conf': DISK + 'domain = identity\n'},
     load=['e1000e'])
-
-
-@contextlib.contextmanager
-def plugged(vm, device):
-    vm.plug(device)
-    try:
-        vm.wait(lambda: vm.present(device.id), what=f'{device.id} in /sys')
-        yield vm.address(device.id)
-    finally:
-        address = vm.address(device.id)
-        vm.unplug(device.id)
-        vm.wait(lambda: not vm.present(address), what='the device to go')
-
-
-@contextlib.contextmanager
-def asleep(vm):
-    """The daemon hears nothing meanwhile: drivers are certainly first."""
-    vm.run(f'systemctl kill -s STOP {policyd.UNIT}')
-    try:
-        yield
-    finally:
-        vm.run(f'systemctl kill -s CONT {policyd.UNIT}')
 
 
 def interface(vm, address):
@@ -107,7 +85,7 @@ def test_driver_is_not_loaded_yet(vm):
 def test_driver_was_certainly_first(vm):
     """The event is late: the driver is taken away and given back."""
     with contextlib.ExitStack() as stack:
-        with asleep(vm):
+        with policyd.asleep(vm):
             address = stack.enter_context(plugged(vm, e1000e('nic', 'rp1')))
             vm.wait(lambda: interface(vm, address), what='the interface')
             before = interface(vm, address)
@@ -129,7 +107,7 @@ def test_rebind_never_leaves_it_pending(vm, rule):
     rule('domain = identity\nrebind = never\n')
     mark = policyd.mark(vm)
     with contextlib.ExitStack() as stack:
-        with asleep(vm):
+        with policyd.asleep(vm):
             address = stack.enter_context(plugged(vm, e1000e('nic', 'rp1')))
             vm.wait(lambda: interface(vm, address), what='the interface')
             before = interface(vm, address)
@@ -183,7 +161,7 @@ def test_the_rules_driver_is_not_loaded_yet(vm, rule, late):
     assert not vm.exists('/sys/bus/pci/drivers/vfio-pci')
     rule('domain = identity\ndriver = vfio-pci\n')
     with contextlib.ExitStack() as stack:
-        with asleep(vm) if late else contextlib.nullcontext():
+        with policyd.asleep(vm) if late else contextlib.nullcontext():
             address = stack.enter_context(plugged(vm, e1000e('nic', 'rp1')))
             if late:
                 vm.wait(lambda: vm.driver_of('nic') == 'e1000e',
@@ -220,7 +198,7 @@ def test_the_rules_driver_is_loaded(vm, rule):
     vm.run('modprobe vfio-pci')
     rule('domain = identity\ndriver = vfio-pci\n')
     with contextlib.ExitStack() as stack:
-        with asleep(vm):
+        with policyd.asleep(vm):
             address = stack.enter_context(plugged(vm, e1000e('nic', 'rp1')))
             vm.wait(lambda: vm.driver_of('nic') == 'e1000e',
                     what='the wrong driver')

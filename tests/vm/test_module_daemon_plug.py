@@ -6,7 +6,7 @@ import contextlib
 
 import pytest
 
-from vmtest import Topology, e1000e, nvme, pair, policyd
+from vmtest import Topology, e1000e, nvme, pair, plugged, policyd
 from vmtest.client import Client, once, traces, wait_driver
 from vmtest.uevents import Uevents
 
@@ -24,29 +24,6 @@ TOPOLOGY = Topology(
 
 DEVICES = {'nic': (e1000e('nic', 'rp1'), 'e1000e', 'identity'),
            'disk': (nvme('disk', 'rp2'), 'nvme', 'DMA-FQ')}
-
-
-@contextlib.contextmanager
-def plugged(vm, *devices):
-    """Plugs devices in, and out at the end; the address of the last one."""
-    vm.plug(*devices)
-    address = vm.address(devices[-1].id)
-    try:
-        vm.wait(f'[ -e /sys/bus/pci/devices/{address} ]', interval=0.05)
-        yield address
-    finally:
-        vm.unplug(*[device.id for device in devices])
-        vm.wait(lambda: not vm.present(address), what='the device to go')
-
-
-@contextlib.contextmanager
-def asleep(vm):
-    """The daemon decides nothing meanwhile."""
-    vm.run(f'systemctl kill -s STOP {policyd.UNIT}')
-    try:
-        yield
-    finally:
-        vm.run(f'systemctl kill -s CONT {policyd.UNIT}')
 
 
 @pytest.fixture
@@ -137,7 +114,7 @@ def test_both_functions_of_a_card_wait_for_the_vote(vm):
                      'match-address = 0000:01:00.1\ndomain = DMA-FQ\n')
     try:
         with Uevents(vm) as events:
-            with plugged(vm, *pair('first', 'second', 'rp1')) as first:
+            with plugged(vm, *pair('first', 'second', 'rp1')) as (_, first):
                 second = first[:-1] + '1'
                 wait_driver(vm, first, second, driver='e1000e')
                 assert vm.type_of(first) == 'DMA-FQ'
@@ -243,7 +220,7 @@ def test_a_daemon_that_sleeps_and_a_gate_that_opens(vm, settings):
     settings('GateTimeoutSec=15\n')
     vm.wait(lambda: gate(vm)['timeout'] == 15000, what='the time-out')
     with contextlib.ExitStack() as stack:
-        with asleep(vm):
+        with policyd.asleep(vm):
             address = stack.enter_context(plugged(vm, e1000e('nic', 'rp1')))
             assert is_gated(vm, address)
             assert vm.driver_of(address) is None
@@ -259,7 +236,7 @@ def test_a_daemon_that_sleeps_and_a_gate_that_holds(vm, settings):
     settings('GateTimeoutSec=1\nGateOnTimeout=hold\n')
     vm.wait(lambda: gate(vm)['timeout'] == 1000, what='the time-out')
     with contextlib.ExitStack() as stack, Uevents(vm) as events:
-        with asleep(vm):
+        with policyd.asleep(vm):
             address = stack.enter_context(plugged(vm, e1000e('nic', 'rp1')))
             vm.run('sleep 3')
             assert is_gated(vm, address)

@@ -5,7 +5,7 @@ the clock, lets it through.
 
 import pytest
 
-from vmtest import Device, Topology, e1000e, nvme, pair, pci_bridge
+from vmtest import Topology, e1000e, nvme, pair, pci_bridge, sriov_nvme
 from vmtest.client import (Client, bind, override, stays, unbind,
                            wait_driver, write_error, write_type)
 
@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.kernels('6.12', '6.1'),
 TOPOLOGY = Topology(
     ports=['rp1', 'rp2', 'rp3'], module=True, enable=(),
     load=['iommu_policy', 'e1000e', 'nvme', 'vfio-pci'],
-    qemu_args=['-device', 'nvme-subsys,id=ss'])
+    subsystems=['ss'])
 
 LONG = 3600000      # milliseconds: nothing here waits for it
 
@@ -285,10 +285,7 @@ def test_gate_and_hold(vm, one, unplugged):
 
 def test_virtual_functions(vm, one, unplugged):
     """Each of them is held when it is made."""
-    vm.plug(Device('nvme', 'pf', 'rp3', 0, 0, 0, {
-        'serial': 'pf', 'subsys': 'ss', 'sriov_max_vfs': 2,
-        'sriov_vq_flexible': 4, 'sriov_vi_flexible': 2,
-        'max_ioqpairs': 6, 'msix_qsize': 8}))
+    vm.plug(sriov_nvme('pf', 'rp3', 2))
     parent = vm.address('pf')
     wait_driver(vm, parent, driver='nvme')
     one.ask('gate-arm', timeout=LONG)

@@ -5,7 +5,8 @@ at its end exactly what lost its chance is offered to the drivers again.
 
 import pytest
 
-from vmtest import Device, Topology, e1000, e1000e, nvme, pair, pci_bridge
+from vmtest import (Topology, e1000, e1000e, nvme, pair, pci_bridge,
+                    sriov_nvme)
 from vmtest.client import (bind, override, reload, stays, unbind, wait_driver,
                            write_error, write_type)
 
@@ -19,7 +20,7 @@ TOPOLOGY = Topology(
           pci_bridge('br', 'pcie.0', slot=3),
           e1000('old1', 'br', slot=1), e1000('old2', 'br', slot=2)],
     load=['iommu_policy', 'e1000', 'e1000e', 'nvme', 'vfio-pci'],
-    qemu_args=['-device', 'nvme-subsys,id=ss'])
+    subsystems=['ss'])
 
 PROBE = '/sys/bus/pci/drivers_probe'
 
@@ -444,10 +445,7 @@ def test_suspend_to_idle(vm, clients, nic):
 def test_virtual_functions(vm, clients):
     """Made and taken away while they are held, and made again."""
     one = clients()
-    vm.plug(Device('nvme', 'pf', 'rp4', 0, 0, 0, {
-        'serial': 'pf', 'subsys': 'ss', 'sriov_max_vfs': 2,
-        'sriov_vq_flexible': 4, 'sriov_vi_flexible': 2,
-        'max_ioqpairs': 6, 'msix_qsize': 8}))
+    vm.plug(sriov_nvme('pf', 'rp4', 2))
     parent = vm.address('pf')
     wait_driver(vm, parent, driver='nvme')
     folder = f'/sys/bus/pci/devices/{parent}'

@@ -6,16 +6,13 @@ import time
 
 import pytest
 
-from vmtest import Device, Topology, policyd
+from vmtest import Topology, policyd, sriov_nvme
 from vmtest.client import wait_driver
 
 COUNT = 127
 
 # There at boot: a port has room for so many only if the firmware has seen it.
-PARENT = Device('nvme', 'pf', 'rp1', 0, 0, 0, {
-    'serial': 'pf', 'subsys': 'ss', 'sriov_max_vfs': COUNT,
-    'sriov_vq_flexible': 2 * COUNT, 'sriov_vi_flexible': COUNT,
-    'max_ioqpairs': 2 * COUNT + 6, 'msix_qsize': 2 * COUNT + 6})
+PARENT = sriov_nvme('pf', 'rp1', COUNT)
 
 TOPOLOGY = Topology(
     ports=['rp1'], module=True, load=['nvme', 'vfio-pci'],

@@ -155,6 +155,13 @@ def test_logind(vm):
     # The guest has it masked.
     vm.run('rm /etc/systemd/system/systemd-logind.service && '
            'systemctl daemon-reload && systemctl start systemd-logind')
+    policyd.wait_state(vm, 'nic', 'compliant', 'identity')
+    # Of a write to an unbound group nothing is heard.
+    vm.run(f'echo {vm.address("nic")} >/sys/bus/pci/drivers/e1000e/unbind')
+    vm.wait(lambda: vm.driver_of('nic') is None, what='no driver')
+    policyd.call(vm, 'Reload')
+    vm.run(f'echo DMA >/sys/kernel/iommu_groups/{vm.group_of("nic")}/type')
+    assert policyd.group(vm, 'nic')['Type'] == 'identity'
     mark = policyd.mark(vm)
     # As far as the kernel goes without its clocks noticing.
     vm.run('echo 1 >/sys/module/suspend/parameters/pm_test_delay; '
@@ -162,6 +169,11 @@ def test_logind(vm):
     vm.run('systemctl suspend')
     line, = vm.wait(lambda: resumed(vm, mark), what='the resume')
     assert line.startswith('Resumed (as logind tells): ')
+    assert line.endswith(' 1 with another type than before')
+    policyd.wait_state(vm, 'nic', 'pending', 'DMA')
+    policyd.call(vm, 'Reload')
+    policyd.wait_state(vm, 'nic', 'compliant', 'identity')
+    vm.run(f'echo {vm.address("nic")} >/sys/bus/pci/drivers_probe')
     vm.wait(lambda: not preparing(vm), what='the end of it')
     vm.run('echo none >/sys/power/pm_test')
 

@@ -11,13 +11,13 @@ import time
 
 import pytest
 
-from vmtest import Device, Topology, cache, e1000e, nvme, policyd
+from vmtest import Topology, cache, e1000e, nvme, policyd, sriov_nvme
 
 pytestmark = pytest.mark.kernels('6.12', '6.1')
 
 TOPOLOGY = Topology(
     ports=['rp1'], module=True, load=['nvme'],
-    qemu_args=['-device', 'nvme-subsys,id=ss'],
+    subsystems=['ss'],
     # A card that nobody takes is one whose type anybody may write.
     files={'/etc/modprobe.d/no-e1000e.conf': 'install e1000e /bin/false\n'})
 
@@ -176,10 +176,7 @@ def all_virtual(vm, type_):
 def test_virtual_functions(vm, backend, kernel_release):
     """They come and go all at once, in the middle of their changes."""
     process, before = pid(vm), files(vm)
-    vm.plug(Device('nvme', 'pf', 'rp1', 0, 0, 0, {
-        'serial': 'pf', 'subsys': 'ss', 'sriov_max_vfs': FUNCTIONS,
-        'sriov_vq_flexible': 8, 'sriov_vi_flexible': 4,
-        'max_ioqpairs': 12, 'msix_qsize': 16}))
+    vm.plug(sriov_nvme('pf', 'rp1', FUNCTIONS))
     vm.wait(lambda: vm.driver_of('pf') == 'nvme', what='the card')
     groups = sorted(vm.groups())
     vm.run('echo 0 > /sys/bus/pci/devices/'

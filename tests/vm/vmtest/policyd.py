@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from typing import Any
+from typing import Any, Iterator
 
 from . import cache
 from .vm import VM
@@ -81,6 +82,16 @@ def backend(vm: VM, name: str) -> None:
     vm.wait(lambda: manager(vm, 'Backend') == name, what=f'backend {name}')
 
 
+@contextlib.contextmanager
+def asleep(vm: VM) -> Iterator[None]:
+    """The daemon hears and decides nothing meanwhile."""
+    vm.run(f'systemctl kill -s STOP {UNIT}')
+    try:
+        yield
+    finally:
+        vm.run(f'systemctl kill -s CONT {UNIT}')
+
+
 def status(vm: VM) -> str:
     """The line that systemctl status shows."""
     return vm.out(['systemctl', 'show', '-P', 'StatusText', UNIT])
@@ -95,6 +106,15 @@ def mark(vm: VM) -> int:
     """Where the journal ends now, for `entries` to begin after."""
     vm.run('journalctl --sync')
     return max(map(number, vm.journal(options='-n1')))
+
+
+def sent(entry: dict[str, Any]) -> float:
+    """When an entry was sent, in seconds since boot: journald may be later."""
+    if '_SOURCE_MONOTONIC_TIMESTAMP' in entry:   # by the kernel's log
+        return int(entry['_SOURCE_MONOTONIC_TIMESTAMP']) / 1e6
+    late = int(entry['__REALTIME_TIMESTAMP']) \
+        - int(entry['_SOURCE_REALTIME_TIMESTAMP'])
+    return (int(entry['__MONOTONIC_TIMESTAMP']) - late) / 1e6
 
 
 def entries(vm: VM, kind: str, after: int = 0,

@@ -62,6 +62,17 @@ def nvme(name: str, bus: str, size_mb: int = 64, slot: int = 0,
                   {'serial': name, **properties})
 
 
+def sriov_nvme(name: str, bus: str, functions: int,
+               subsystem: str = 'ss') -> Device:
+    """A controller without a disk that can have `functions` virtual ones: each
+    needs two queues and an interrupt. Its subsystem is the topology's."""
+    queues = 2 * functions + 6
+    return Device('nvme', name, bus, 0, 0, 0, {
+        'serial': name, 'subsys': subsystem, 'sriov_max_vfs': functions,
+        'sriov_vq_flexible': 2 * functions, 'sriov_vi_flexible': functions,
+        'max_ioqpairs': queues, 'msix_qsize': queues})
+
+
 def virtio_blk(name: str, bus: str, size_mb: int = 64, slot: int = 0,
                function: int = 0, **properties: Any) -> Device:
     """A virtio disk whose DMA does go through the IOMMU."""

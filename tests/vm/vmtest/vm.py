@@ -4,13 +4,14 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import shlex
 import signal as signals
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Sequence
+from typing import Any, Callable, Iterator, Sequence
 
 from . import kernellog, pace
 from .channel import GuestGone
@@ -432,3 +433,18 @@ class VM:
             return self.collect() if look else []
         finally:
             self.machine.stop()
+
+
+@contextlib.contextmanager
+def plugged(vm: VM, *devices: Device) -> Iterator[Any]:
+    """Devices that are plugged in until the end of the block. Gives the
+    address, or those of several as a list."""
+    vm.plug(*devices)
+    addresses = [vm.address(device.id) for device in devices]
+    try:
+        vm.wait(lambda: all(map(vm.present, addresses)), what='the devices')
+        yield addresses if len(addresses) > 1 else addresses[0]
+    finally:
+        vm.unplug(*(device.id for device in devices))
+        vm.wait(lambda: not any(map(vm.present, addresses)),
+                what='the devices to go')
