@@ -297,6 +297,41 @@ START_TEST(kernel_that_does_not_honour_it)
 }
 END_TEST
 
+START_TEST(no_iommu)
+{
+	_cleanup_free_ char *iommu = strf("%s/class/iommu/dmar0", fake_sysfs_root());
+	_cleanup_free_ char *name = strf("%s/name", iommu);
+	struct manager m;
+
+	ck_assert_int_eq(unlink(name), 0);
+	ck_assert_int_eq(rmdir(iommu), 0);
+	begin(&m);
+	autoprobe_update(&m);
+	ck_assert(!autoprobe_is_on(&m) && !has_record());
+	/* Its groups came later. */
+	see(&m, OLD);
+	autoprobe_update(&m);
+	ck_assert(autoprobe_is_on(&m));
+	end(&m);
+}
+END_TEST
+
+/* Somebody has cleared the folder up. */
+START_TEST(put_back_without_a_record)
+{
+	struct manager m;
+
+	begin(&m);
+	autoprobe_update(&m);
+	ck_assert_content("bus/pci/drivers_autoprobe", "0");
+	ck_assert_int_eq(autoprobe_record_remove(dir), 0);
+	m.stopping = true;
+	autoprobe_update(&m);
+	ck_assert_content("bus/pci/drivers_autoprobe", "1");
+	end(&m);
+}
+END_TEST
+
 START_TEST(off_by_somebody_else)
 {
 	struct manager m;
@@ -566,6 +601,21 @@ START_TEST(bridge_does_not_wait)
 }
 END_TEST
 
+/* No policy can be about it, and nobody would think of it again. */
+START_TEST(device_that_cannot_be_read)
+{
+	struct manager m;
+
+	begin(&m);
+	autoprobe_update(&m);
+	make_new(NULL);
+	autoprobe_device_came(&m, NEW, true);
+	loop(&m);
+	ck_assert_content("bus/pci/drivers_probe", NEW);
+	end(&m);
+}
+END_TEST
+
 START_TEST(driver_that_is_loaded_later)
 {
 	struct manager m;
@@ -707,6 +757,8 @@ static Suite *suite(void)
 	tcase_add_test(tc, put_back_of_the_switch_alone);
 	tcase_add_test(tc, switched_and_put_back);
 	tcase_add_test(tc, kernel_that_does_not_honour_it);
+	tcase_add_test(tc, no_iommu);
+	tcase_add_test(tc, put_back_without_a_record);
 	tcase_add_test(tc, off_by_somebody_else);
 	tcase_add_test(tc, off_by_a_daemon_that_was_killed);
 	tcase_add_loop_test(tc, left_by_a_daemon_that_was_killed, 0, 2);
@@ -719,6 +771,7 @@ static Suite *suite(void)
 	tcase_add_loop_test(tc, time_is_over, 0, 2);
 	tcase_add_test(tc, time_goes_on);
 	tcase_add_test(tc, bridge_does_not_wait);
+	tcase_add_test(tc, device_that_cannot_be_read);
 	tcase_add_test(tc, driver_that_is_loaded_later);
 	tcase_add_test(tc, driver_that_comes_during_a_probe);
 	tcase_add_test(tc, device_that_went_during_a_probe);
