@@ -123,9 +123,10 @@ class Machine:
     def _real_root(self, guest: kernel.Kernel,
                    tree: Path | None) -> tuple[Path, Path]:
         top = self.topology
-        made = realroot.get(top.root, guest, tree, POLICY)
-        return realroot.for_machine(made, self.folder, POLICY, top.policy,
-                                    top.initramfs)
+        files = {f'/{POLICY}/{name}': text
+                 for name, text in top.policy.items()}
+        made = realroot.get(top.root, guest, tree, {**top.files, **files})
+        return realroot.for_machine(made, self.folder, top.initramfs)
 
     # -- the process ---------------------------------------------------
 
