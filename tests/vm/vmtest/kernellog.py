@@ -59,6 +59,17 @@ def lost_timer(console: str) -> bool:
     return bool(_LOST_TIMER.search(console))
 
 
+# The kernel knows each breakpoint by which it changes its own code. One that it
+# finds nothing at is of code that has been changed since, and was run as it had
+# been.
+_STALE_CODE = re.compile(r'\bint3: 0000 \[')
+
+
+def stale_code(console: str) -> bool:
+    """Whether a CPU has run what memory no longer had: the emulator's fault."""
+    return bool(_STALE_CODE.search(console))
+
+
 # Who asked for the memory: a function of the module, or one that has lost its
 # name since, as those of a module do when it is unloaded.
 _OURS = re.compile(r'\[iommu_policy\]|^ +(\[<\w+>\] )?0x[0-9a-f]{16}$', re.M)
