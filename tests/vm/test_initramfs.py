@@ -170,9 +170,9 @@ def test_a_daemon_that_hangs(boot, tool, files):
 
 
 def test_a_rule_that_would_take_the_root_disk(boot):
-    """In the initramfs it would be there for the taking; later it is in use."""
-    vm = boot(topology(policy='[storage]\nmatch-class = 0108\n'
-                              'domain = blocked\n'))
+    """In the initramfs it is there for the taking; later it is in use."""
+    vm = boot(topology(policy=STORAGE.format('blocked')
+                       + 'rebind = always\n'))
     reason = policyd.wait_state(vm, 'root', 'refused')['Reason']
     assert 'is mounted on /' in reason
     assert when(vm, 'left to the service, which knows what is in use') \

@@ -59,15 +59,13 @@ def lost_timer(console: str) -> bool:
     return bool(_LOST_TIMER.search(console))
 
 
-# The kernel knows each breakpoint by which it changes its own code. One that it
-# finds nothing at is of code that has been changed since, and was run as it had
-# been.
-_STALE_CODE = re.compile(r'\bint3: 0000 \[')
-
-
 def stale_code(console: str) -> bool:
-    """Whether a CPU has run what memory no longer had: the emulator's fault."""
-    return bool(_STALE_CODE.search(console))
+    """Whether a CPU has run code as it was before the kernel changed it.
+
+    That is done by breakpoints, which the kernel knows as long as they are
+    there: one that it does not know is the emulator's fault.
+    """
+    return bool(re.search(r'\bint3: 0000 \[', console))
 
 
 # Who asked for the memory: a function of the module, or one that has lost its

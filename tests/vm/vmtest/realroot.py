@@ -48,12 +48,13 @@ def _pour(source: Path, tree: Path) -> None:
 
 def _packages(tool: str, suite: str) -> Path:
     """What a maker is and needs, unpacked."""
-    names = TOOLS[tool] + _MORE.get(suite, {}).get(tool, ())
+    name = suite or apt.suite()
+    names = TOOLS[tool] + _MORE.get(name, {}).get(tool, ())
 
     def build(work: Path) -> None:
-        for name in names:
-            apt.unpack(name, work, '', otherdebian.options(suite))
-    return cache.cached(f'{tool}-{suite or apt.suite()}', list(names), build)
+        for package in names:
+            apt.unpack(package, work, '', otherdebian.options(suite))
+    return cache.cached(f'{tool}-{name}', list(names), build)
 
 
 def _make_initramfs(tree: Path, tool: str, version: str) -> str:
