@@ -30,6 +30,8 @@ _MORE = {
                'dracut': ('dracut-install',)},
 }
 DISK_MB = 900
+# How many of each maker are kept, of 400 MB each: twice what a run needs.
+_KEEP = 16
 UNIT = '/etc/systemd/system/sysinit.target.wants/iommu-policyd.service'
 
 Files = Mapping[str, 'str | bytes']
@@ -78,6 +80,9 @@ def _make_initramfs(tree: Path, tool: str, version: str) -> str:
 
 def _build(work: Path, tool: str, guest: Kernel, daemon: Path | None,
            files: Files) -> None:
+    for old in sorted(work.parent.iterdir(),
+                      key=lambda path: -path.stat().st_mtime)[_KEEP:]:
+        shutil.rmtree(old)
     suite = otherdebian.of(guest.release)
     tree = work / 'tree'
     cache.command('fsck.erofs', f'--extract={tree}', image.get(suite))
