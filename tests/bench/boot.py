@@ -25,6 +25,9 @@ from vmtest.machine import POLICY, UNIT  # noqa: E402
 RULES = {'50-all.conf': '[storage]\nmatch-class = 0108\ndomain = identity\n\n'
                         '[8086:10d3]\ndomain = identity\n'}
 
+STORAGE = {f'/{POLICY}/50-root.conf': '[storage]\nmatch-class = 0108\n'
+                                      'domain = identity\n'}
+
 
 def _service(enable: list[str]) -> Topology:
     return Topology(ports=['rp1', 'rp2'], policy=RULES, enable=enable,
@@ -32,7 +35,7 @@ def _service(enable: list[str]) -> Topology:
 
 
 def _root(tool: str) -> Topology:
-    return Topology(ports=['rp1', 'rp2'], root=tool, policy=realroot.POLICY,
+    return Topology(ports=['rp1', 'rp2'], root=tool, files=STORAGE,
                     cold=[nvme('root', 'rp1', size_mb=0, drive='root'),
                           e1000e('nic', 'rp2')], boot_timeout=300)
 
@@ -80,7 +83,7 @@ def _boots(title: str, count: int, release: str,
 
 def _size(tool: str, release: str, daemon: Path | None) -> int:
     return realroot.get(tool, kernel.get(release), daemon,
-                        POLICY)[1].stat().st_size
+                        STORAGE)[1].stat().st_size
 
 
 def main() -> int:

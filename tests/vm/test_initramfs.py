@@ -22,10 +22,17 @@ BROKEN = STORAGE.format('DMA') + 'domian = DMA\n' * N_ERRORS
 # Says that it has begun, and no more.
 HUNG = """\
 #!/bin/sh
+test ! -e /bin/busybox || exit
 echo '<6>iommu-policyd: hangs' >&2
 kill -STOP $$
 """
 DAEMON = '/usr/sbin/iommu-policyd'
+# Shell and commands are those of klibc then, of which it has few.
+FEW_COMMANDS = {'/etc/initramfs-tools/conf.d/busybox': 'BUSYBOX=n\n'}
+# Not among the drivers that initramfs-tools takes of itself.
+VIRTIO = {'/etc/initramfs-tools/modules': 'virtio_iommu\n'}
+AUDIT = {'/etc/iommu-policyd/iommu-policyd.conf.d/50-audit.conf':
+         '[Daemon]\nMode=audit\n'}
 
 
 def topology(tool='initramfs-tools', policy=STORAGE.format('identity'),
@@ -94,9 +101,10 @@ def test_identity_from_the_first_driver_on(boot, tool):
     healthy(vm)
 
 
+@pytest.mark.parametrize('tool', ['initramfs-tools', 'dracut'])
 @pytest.mark.brief()
-def test_another_policy(boot):
-    vm = boot(topology(policy=STORAGE.format('DMA-FQ')))
+def test_another_policy(boot, tool):
+    vm = boot(topology(tool, STORAGE.format('DMA-FQ')))
     changed_first(vm, 'DMA-FQ')
     healthy(vm)
 
@@ -143,11 +151,13 @@ def test_a_broken_policy(boot):
     healthy(vm)
 
 
-@pytest.mark.parametrize('tool', ['initramfs-tools', 'dracut'])
+@pytest.mark.parametrize('tool, files', [
+    ('initramfs-tools', FEW_COMMANDS), ('dracut', {})],
+    ids=['initramfs-tools', 'dracut'])
 @pytest.mark.brief()
-def test_a_daemon_that_hangs(boot, tool):
+def test_a_daemon_that_hangs(boot, tool, files):
     """It is killed after ten seconds, and the service finds what is left."""
-    vm = boot(topology(tool, initramfs={DAEMON: HUNG}))
+    vm = boot(topology(tool, files=files, initramfs={DAEMON: HUNG}))
     delay = when(vm, '^not done in 10 s; the boot goes on') \
         - when(vm, '^hangs')
     print(f'held up for {delay:.1f} s')
@@ -155,19 +165,47 @@ def test_a_daemon_that_hangs(boot, tool):
     assert 9 <= delay < 20 * vm.slowness
     found = policyd.wait_state(vm, 'root', 'pending', 'DMA')
     assert found['BootType'] == 'DMA' and found['Target'] == 'identity'
-    assert not vm.exists('/run/iommu-policyd.once')
     assert vm.run("pgrep -f '[i]ommu-policyd --once'", check=False).status == 1
     healthy(vm)
 
 
 def test_a_rule_that_would_take_the_root_disk(boot):
-    """In the initramfs it would be there for the taking; later it is in use."""
-    vm = boot(topology(policy='[storage]\nmatch-class = 0108\n'
-                              'domain = blocked\n'))
+    """In the initramfs it is there for the taking; later it is in use."""
+    vm = boot(topology(policy=STORAGE.format('blocked')
+                       + 'rebind = always\n'))
     reason = policyd.wait_state(vm, 'root', 'refused')['Reason']
     assert 'is mounted on /' in reason
     assert when(vm, 'left to the service, which knows what is in use') \
         < when(vm, 'nvme nvme0: pci function', 'kernel')
+    healthy(vm)
+
+
+@pytest.mark.brief()
+def test_audit_mode(boot):
+    """Settings go along as policy does."""
+    vm = boot(topology(files=AUDIT))
+    number = vm.group_of('root')
+    pattern = rf'^Group {number} .*audit mode: would change DMA to identity'
+    assert when(vm, pattern) < when(vm, 'nvme nvme0: pci function', 'kernel')
+    found = policyd.wait_state(vm, 'root', 'pending', 'DMA')
+    assert found['BootType'] == 'DMA' and found['Target'] == 'identity'
+    assert policyd.manager(vm, 'Mode') == 'audit'
+    healthy(vm)
+
+
+@pytest.mark.kernels('6.12', '7.2')
+@pytest.mark.brief()
+def test_a_group_that_comes_too_late(boot):
+    """Where the IOMMU's own driver comes by udev, as drivers do, the root disk
+    has the kernel's type, and both say why."""
+    vm = boot(topology(iommu='virtio', files=VIRTIO))
+    early = 'No IOMMU is in use yet, though there is a virtio-iommu'
+    assert when(vm, early) < when(vm, 'nvme nvme0: pci function', 'kernel')
+    found = policyd.wait_state(vm, 'root', 'pending', vm.type_of('nic'))
+    assert found['BootType'] == found['Type'] != found['Target']
+    assert 'waits for driver nvme to let go of' in found['Reason']
+    assert policyd.entries(vm, 'pending', IOMMU_GROUP=found['Id'])
+    assert said(vm, ' changed from ') == []
     healthy(vm)
 
 

@@ -59,6 +59,15 @@ def lost_timer(console: str) -> bool:
     return bool(_LOST_TIMER.search(console))
 
 
+def stale_code(console: str) -> bool:
+    """Whether a CPU has run code as it was before the kernel changed it.
+
+    That is done by breakpoints, which the kernel knows as long as they are
+    there: one that it does not know is the emulator's fault.
+    """
+    return bool(re.search(r'\bint3: 0000 \[', console))
+
+
 # Who asked for the memory: a function of the module, or one that has lost its
 # name since, as those of a module do when it is unloaded.
 _OURS = re.compile(r'\[iommu_policy\]|^ +(\[<\w+>\] )?0x[0-9a-f]{16}$', re.M)

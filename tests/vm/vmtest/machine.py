@@ -47,7 +47,8 @@ INIT = 'vm-init: begins'
 
 class EmulatorFailed(Exception):
     """No verdict about what was tested: QEMU was ended by a signal, the kernel
-    panicked before its first process ran, or the timer of a CPU has stopped.
+    panicked before its first process ran, the timer of a CPU has stopped, or
+    one has run code that was no longer there.
     """
 
 
@@ -123,9 +124,10 @@ class Machine:
     def _real_root(self, guest: kernel.Kernel,
                    tree: Path | None) -> tuple[Path, Path]:
         top = self.topology
-        made = realroot.get(top.root, guest, tree, POLICY)
-        return realroot.for_machine(made, self.folder, POLICY, top.policy,
-                                    top.initramfs)
+        files = {f'/{POLICY}/{name}': text
+                 for name, text in top.policy.items()}
+        made = realroot.get(top.root, guest, tree, {**top.files, **files})
+        return realroot.for_machine(made, self.folder, top.initramfs)
 
     # -- the process ---------------------------------------------------
 
@@ -279,6 +281,9 @@ class Machine:
                                  self.console_tail())
         if kernellog.lost_timer(text):
             raise EmulatorFailed('the timer of a CPU has stopped:\n' +
+                                 self.console_tail())
+        if kernellog.stale_code(text):
+            raise EmulatorFailed('a breakpoint that was gone:\n' +
                                  self.console_tail())
 
     def stop(self) -> None:

@@ -14,21 +14,27 @@ import subprocess
 from pathlib import Path
 from typing import Mapping
 
-from . import apt, cache, cpio, image
+from . import apt, cache, cpio, image, otherdebian
 from .kernel import Kernel
 
-# What each of the two makers needs beyond what the guest has.
+# What each of the two makers needs beyond what the guest has, and what more
+# in Debian 13.
 TOOLS = {
     'initramfs-tools': ('initramfs-tools', 'initramfs-tools-core',
                         'klibc-utils', 'libklibc', 'cpio', 'busybox',
                         'linux-base'),
     'dracut': ('dracut-core', 'cpio'),
 }
+_MORE = {
+    'trixie': {'initramfs-tools': ('initramfs-tools-bin', 'dracut-install'),
+               'dracut': ('dracut-install',)},
+}
 DISK_MB = 900
-# In both when they are made; a scenario may have another text in its place.
-POLICY = {'50-root.conf': '[storage]\nmatch-class = 0108\n'
-                          'domain = identity\n'}
+# How many of each maker are kept, of 400 MB each: twice what a run needs.
+_KEEP = 16
 UNIT = '/etc/systemd/system/sysinit.target.wants/iommu-policyd.service'
+
+Files = Mapping[str, 'str | bytes']
 
 
 def _pour(source: Path, tree: Path) -> None:
@@ -40,6 +46,17 @@ def _pour(source: Path, tree: Path) -> None:
     reader.stdout.close()
     if reader.wait() or done.returncode:
         raise RuntimeError(f'cannot copy {source} to {tree}')
+
+
+def _packages(tool: str, suite: str) -> Path:
+    """What a maker is and needs, unpacked."""
+    name = suite or apt.suite()
+    names = TOOLS[tool] + _MORE.get(name, {}).get(tool, ())
+
+    def build(work: Path) -> None:
+        for package in names:
+            apt.unpack(package, work, '', otherdebian.options(suite))
+    return cache.cached(f'{tool}-{name}', list(names), build)
 
 
 def _make_initramfs(tree: Path, tool: str, version: str) -> str:
@@ -62,25 +79,29 @@ def _make_initramfs(tree: Path, tool: str, version: str) -> str:
 
 
 def _build(work: Path, tool: str, guest: Kernel, daemon: Path | None,
-           folder: str) -> None:
+           files: Files) -> None:
+    for old in sorted(work.parent.iterdir(),
+                      key=lambda path: -path.stat().st_mtime)[_KEEP:]:
+        shutil.rmtree(old)
+    suite = otherdebian.of(guest.release)
     tree = work / 'tree'
-    cache.command('fsck.erofs', f'--extract={tree}', image.get())
+    cache.command('fsck.erofs', f'--extract={tree}', image.get(suite))
     cache.command('fsck.erofs', f'--extract={work / "modules"}',
                   guest.modules)
-    for name in TOOLS[tool]:
-        apt.unpack(name, work / 'packages')
-    for source in ('modules', 'packages'):
-        _pour(work / source, tree)
-        shutil.rmtree(work / source)
+    _pour(work / 'modules', tree)
+    shutil.rmtree(work / 'modules')
+    _pour(_packages(tool, suite), tree)
     if tool == 'dracut':
         shutil.rmtree(tree / 'usr/share/initramfs-tools',
                       ignore_errors=True)
     if daemon:
         _pour(daemon, tree)
-        for name, text in POLICY.items():
-            (tree / folder / name).write_text(text)
         link = tree / UNIT.lstrip('/')
         link.symlink_to('/lib/systemd/system/iommu-policyd.service')
+    for name, text in files.items():
+        path = tree / name.lstrip('/')
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(text.encode() if isinstance(text, str) else text)
     path = _make_initramfs(tree, tool, guest.version)
     (tree / path.lstrip('/')).rename(work / 'initrd')
     cache.command('mkfs.ext4', '-q', '-F', '-d', tree, work / 'root.img',
@@ -99,39 +120,25 @@ def _digest(folder: Path) -> str:
 
 
 def get(tool: str, guest: Kernel, daemon: Path | None,
-        folder: str) -> tuple[Path, Path]:
-    """Disk and initramfs with POLICY in `folder`, made when missing; without
-    a daemon, neither has anything of ours."""
+        files: Files) -> tuple[Path, Path]:
+    """Disk and initramfs, made when missing. `files` are in the system, by
+    absolute path, before the initramfs is made of it."""
     found = cache.cached(
         f'root-{tool}',
-        [Path(__file__), str(guest.vmlinuz), str(image.get()),
-         _digest(daemon) if daemon else ''],
-        lambda work: _build(work, tool, guest, daemon, folder))
+        [Path(__file__), str(guest.vmlinuz),
+         str(image.get(otherdebian.of(guest.release))),
+         _digest(daemon) if daemon else '', repr(sorted(files.items()))],
+        lambda work: _build(work, tool, guest, daemon, files))
     return found / 'root.img', found / 'initrd'
 
 
-def _replace(disk: Path, work: Path, path: str, text: str) -> None:
-    """Another text for a file in the file system of `disk`."""
-    file = work / 'text'
-    file.write_text(text)
-    file.chmod(0o644)
-    for request in (f'rm {path}', f'write {file} {path}'):
-        cache.command('debugfs', '-w', '-R', request, disk)
-
-
-def for_machine(made: tuple[Path, Path], work: Path, folder: str,
-                policy: Mapping[str, str],
+def for_machine(made: tuple[Path, Path], work: Path,
                 programs: Mapping[str, str]) -> tuple[Path, Path]:
-    """The disk is a copy, since the guest writes to it. Where `policy` is not
-    POLICY, both have its files, as if they were made anew. `programs` are
-    other ones for the initramfs alone."""
+    """The disk is a copy, since the guest writes to it. `programs` are other
+    ones for the initramfs alone."""
     disk, initrd = work / 'root.img', work / 'initrd'
     cache.command('cp', '--sparse=always', made[0], disk)
     archive = cpio.Cpio()
-    if policy != POLICY:
-        for name, text in policy.items():
-            archive.file(f'{folder}/{name}', text)
-            _replace(disk, work, f'/{folder}/{name}', text)
     for name, text in programs.items():
         archive.file(name, text, 0o755)
     # Where archives are joined, zeroes are skipped.
