@@ -191,12 +191,25 @@ def test_a_daemon_that_is_killed(vm):
     switched(vm, '0')
 
 
+# Who is traced hears neither SIGTERM nor the SIGCONT that systemd has follow.
+HOLD = '''\
+import ctypes, os, sys, time
+PTRACE_ATTACH, WALL, pid = 16, 0x40000000, int(sys.argv[1])
+ctypes.CDLL(None).ptrace(PTRACE_ATTACH, pid, None, None)
+os.waitpid(pid, WALL)
+open("/run/held", "w").close()
+time.sleep(1e6)
+'''
+
+
 @newest
 def test_a_daemon_that_cannot_be_killed(vm):
     """systemd says so to ExecStopPost= by what it does not set: the switch at
     least is put back, and the next start does the rest."""
     pid = vm.out(f'systemctl show -P MainPID {policyd.UNIT}')
-    vm.run(f'kill -STOP {pid}')
+    vm.write('/run/hold.py', HOLD)
+    held = vm.start(f'python3 /run/hold.py {pid}')
+    vm.wait('test -e /run/held', what='the daemon to be held')
     # For systemd it is one that SIGKILL has not ended.
     vm.write(DROP_IN, '[Service]\nSendSIGKILL=no\nTimeoutStopSec=2s\n'
              'ExecStopPost=/bin/sh -c "env >/run/stop-post"\n')
@@ -222,6 +235,7 @@ def test_a_daemon_that_cannot_be_killed(vm):
     finally:
         vm.run(f'kill -KILL {pid}; rm -f {DROP_IN} && '
                f'systemctl daemon-reload && systemctl start {policyd.UNIT}')
+        held.stop()
     switched(vm, '0')
 
 
