@@ -179,7 +179,7 @@ def undone(vm):
 
 
 def test_read_only_sysfs(vm, undone):
-    with started_with(vm, 'ReadOnlyPaths=/sys') as mark:
+    with started_with(vm, 'BindReadOnlyPaths=/sys') as mark:
         assert said(vm, 'cannot-change', mark).startswith(
             '/sys is read-only, so groups are shown and none is changed (')
         refused(vm, '/sys is read-only (')
@@ -191,7 +191,7 @@ def test_read_only_sysfs(vm, undone):
 def test_container(vm, undone):
     vm.write('/run/systemd/container', 'lxc\n')
     try:
-        with started_with(vm, 'ReadOnlyPaths=/sys') as mark:
+        with started_with(vm, 'BindReadOnlyPaths=/sys') as mark:
             assert said(vm, 'cannot-change', mark) == (
                 '/sys is read-only in this container, so groups are shown '
                 'and none is changed (run iommu-policyd on the host)')
