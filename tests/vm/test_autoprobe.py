@@ -211,7 +211,7 @@ def test_a_daemon_that_cannot_be_killed(vm):
     held = vm.start(f'python3 /run/hold.py {pid}')
     vm.wait('test -e /run/held', what='the daemon to be held')
     # For systemd it is one that SIGKILL has not ended.
-    vm.write(DROP_IN, '[Service]\nSendSIGKILL=no\nTimeoutStopSec=2s\n'
+    vm.write(DROP_IN, '[Service]\nSendSIGKILL=no\nTimeoutStopSec=15s\n'
              'ExecStopPost=/bin/sh -c "env >/run/stop-post"\n')
     try:
         with plugged(vm, e1000e('nic', 'rp1')) as address:

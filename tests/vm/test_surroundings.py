@@ -166,6 +166,7 @@ def test_crash_kernel(vm):
 def undone(vm):
     """The rule has yet to be obeyed, and somebody asks for it at the end."""
     policyd.policies(vm, nic='')
+    vm.wait(lambda: vm.driver_of('nic') == 'e1000e', what='the driver')
     vm.run(['busctl', 'call', policyd.SERVICE, policyd.ROOT,
             f'{policyd.SERVICE}.Manager', 'Restore', 'u',
             str(vm.group_of('nic'))])
