@@ -61,8 +61,8 @@ class Load:
 
 
 def disk_errors(vm):
-    return vm.out("dmesg | grep -E 'I/O error|nvme.*(timeout|abort|reset)' "
-                  '|| true')
+    return vm.out("dmesg | grep -E 'I/O error, dev nvme|"
+                  "nvme.*(timeout|abort|reset)' || true")
 
 
 def sequence(vm):
