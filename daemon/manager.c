@@ -49,7 +49,9 @@ static int on_queue(sd_event_source *s, void *userdata)
 
 	(void)s;
 	m->n_queue = 0;
-	surroundings_follow(m);
+	/* Wanted only where there is an IOMMU. */
+	if (surroundings_follow(m))
+		autoprobe_update(m);
 	for (size_t i = 0; i < n; i++) {
 		struct group *group = inventory_group(&m->inventory, queue[i].group);
 

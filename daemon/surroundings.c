@@ -6,7 +6,6 @@
 
 #include <linux/capability.h>
 
-#include "daemon/autoprobe.h"
 #include "daemon/kernel.h"
 #include "daemon/log.h"
 #include "daemon/manager.h"
@@ -273,11 +272,10 @@ void surroundings_look(struct manager *m)
 	tell(m, cmdline);
 }
 
-void surroundings_follow(struct manager *m)
+bool surroundings_follow(struct manager *m)
 {
-	if (!m->surroundings.had_groups && m->inventory.n_groups) {
-		surroundings_look(m);
-		/* Wanted only where there is an IOMMU. */
-		autoprobe_update(m);
-	}
+	if (m->surroundings.had_groups || m->inventory.n_groups == 0)
+		return false;
+	surroundings_look(m);
+	return true;
 }

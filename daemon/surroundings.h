@@ -52,8 +52,8 @@ struct manager;
 
 /* After the enumeration: looks, and tells the journal. */
 void surroundings_look(struct manager *m);
-/* The first groups may have come since. */
-void surroundings_follow(struct manager *m);
+/* Whether the first groups have come since; looks again then. */
+bool surroundings_follow(struct manager *m);
 
 /* Whether iommu_policyd=off is on the kernel command line. */
 bool surroundings_switched_off(void);

@@ -54,12 +54,7 @@ def when(vm, pattern, name='iommu-policyd'):
     In an initramfs with systemd the daemon speaks to the journal, and to the
     kernel's log in another, which the journal has too.
     """
-    entry = said(vm, pattern, name)[0]
-    if '_SOURCE_MONOTONIC_TIMESTAMP' in entry:
-        return int(entry['_SOURCE_MONOTONIC_TIMESTAMP']) / 1e6
-    late = int(entry['__REALTIME_TIMESTAMP']) \
-        - int(entry['_SOURCE_REALTIME_TIMESTAMP'])
-    return (int(entry['__MONOTONIC_TIMESTAMP']) - late) / 1e6
+    return policyd.sent(said(vm, pattern, name)[0])
 
 
 def healthy(vm):

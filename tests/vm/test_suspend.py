@@ -84,6 +84,16 @@ def by_hand(vm, device, type, driver):
            f'echo {address} >bind')
 
 
+def unheard(vm, device, type, driver):
+    """The same of an unbound group that is as the policy wants it."""
+    vm.run(f'echo {vm.address(device)} >/sys/bus/pci/drivers/{driver}/unbind')
+    vm.wait(lambda: vm.driver_of(device) is None, what='no driver')
+    policyd.call(vm, 'Reload')
+    policyd.wait_state(vm, device, 'compliant', 'identity')
+    vm.run(f'echo {type} >/sys/kernel/iommu_groups/'
+           f'{vm.group_of(device)}/type')
+
+
 def test_nothing_to_do(vm):
     """Without logind; nothing is written, and one line is said."""
     policyd.wait_state(vm, 'nic', 'compliant', 'identity')
@@ -110,13 +120,7 @@ def test_what_differs_is_told_and_applied_when_asked_for(vm):
     vm.wait(lambda: policyd.group(vm, 'nic')['Type'] == 'DMA', what='DMA')
     assert policyd.group(vm, 'nic')['Reason'].startswith('drifted')
 
-    # Of a write to an unbound group nothing is heard.
-    vm.run(f'echo {vm.address("nic")} >/sys/bus/pci/drivers/e1000e/unbind')
-    vm.wait(lambda: vm.driver_of('nic') is None, what='no driver')
-    vm.busctl('call', policyd.SERVICE, policyd.ROOT,
-              f'{policyd.SERVICE}.Manager', 'Reload')
-    policyd.wait_state(vm, 'nic', 'compliant', 'identity')
-    vm.run(f'echo DMA >/sys/kernel/iommu_groups/{number}/type')
+    unheard(vm, 'nic', 'DMA', 'e1000e')
     mark = policyd.mark(vm)
     sleep(vm)
     found = policyd.wait_state(vm, 'nic', 'pending', 'DMA')
@@ -155,12 +159,7 @@ def test_logind(vm):
     # The guest has it masked.
     vm.run('rm /etc/systemd/system/systemd-logind.service && '
            'systemctl daemon-reload && systemctl start systemd-logind')
-    policyd.wait_state(vm, 'nic', 'compliant', 'identity')
-    # Of a write to an unbound group nothing is heard.
-    vm.run(f'echo {vm.address("nic")} >/sys/bus/pci/drivers/e1000e/unbind')
-    vm.wait(lambda: vm.driver_of('nic') is None, what='no driver')
-    policyd.call(vm, 'Reload')
-    vm.run(f'echo DMA >/sys/kernel/iommu_groups/{vm.group_of("nic")}/type')
+    unheard(vm, 'nic', 'DMA', 'e1000e')
     assert policyd.group(vm, 'nic')['Type'] == 'identity'
     mark = policyd.mark(vm)
     # As far as the kernel goes without its clocks noticing.
